@@ -1,0 +1,2 @@
+//! The `ringbd` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The reactor: the only code of ringbd that meets the kernel, and its simulated twin.

@@ -1,0 +1,1 @@
+//! A thread-per-core storage engine on io_uring for RBD images.
