@@ -67,6 +67,10 @@ impl ShardSet {
         Self(self.0 & !other.0)
     }
 
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = ShardNo> {
         ShardNo::all().filter(move |&shard| self.contains(shard))
     }
