@@ -177,19 +177,25 @@ impl Image {
     }
 }
 
-impl Drop for ImageInner {
-    fn drop(&mut self) {
+impl ImageInner {
+    /// Lets every core forget the image. Nothing new begins on it: it is marked closed.
+    pub(super) fn forget(&self) {
         let shared = &self.shared;
         self.engine.open_images().remove(&shared.id);
-        if shared.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
         self.engine.shared().detach(shared.no);
         let roster = self.engine.shared().roster();
         for &core in roster.topology.cores() {
             let no = shared.no;
-            let forget = move |state: &Rc<CoreState>| drop(state.forget_image(no));
+            let forget = move |state: &Rc<CoreState>| state.close_image(no);
             roster.send(core, Message::Run(Box::new(forget)));
+        }
+    }
+}
+
+impl Drop for ImageInner {
+    fn drop(&mut self) {
+        if !self.shared.closed.swap(true, Ordering::AcqRel) {
+            self.forget();
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::cache::driver::Below;
 use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::{StoreLatencies, elapsed_ns};
-use crate::store::{LocalObjects, SlotTable, StoreError};
+use crate::store::{ImageId, LocalObjects, SlotTable, StoreError};
 use ringbd_reactor::{Buf, Durability, now};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     pub(crate) fn new(shared: Arc<ImageShared>) -> Self {
-        let local = LocalObjects::new(shared.local.clone());
+        let local = LocalObjects::new(&shared.store, ImageId(shared.id));
         Self { shared, local, latencies: RefCell::default() }
     }
 
@@ -33,8 +33,8 @@ impl Objects {
         Error::from_store(operation, &self.shared.name, error)
     }
 
-    pub(crate) fn adopt(&self, shard: ShardNo, table: SlotTable) {
-        self.local.adopt(shard.index(), table);
+    pub(crate) fn adopt(&self, table: SlotTable) {
+        self.local.adopt(table);
     }
 
     pub(crate) fn surrender(&self, shard: ShardNo) -> SlotTable {

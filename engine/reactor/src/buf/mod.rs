@@ -79,6 +79,11 @@ impl Buf {
         }
     }
 
+    /// True for a view of memory that belongs to the caller of [`lent`](Buf::lent).
+    pub fn is_lent(&self) -> bool {
+        matches!(self.owner, Owner::Caller(_))
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len
