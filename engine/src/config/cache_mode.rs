@@ -320,3 +320,7 @@ impl fmt::Display for CacheSettings {
         write!(f, ")")
     }
 }
+
+#[cfg(test)]
+#[path = "cache_mode_tests.rs"]
+mod tests;

@@ -366,7 +366,7 @@ mod tests {
                 .with_option("rbd_cache", "true")
         );
         assert_eq!((full.id(), full.conf(), full.keyring()), (Some("admin"), Some("/etc/ceph/x.conf"), None));
-        assert_eq!(full.options[1].column, 36);
+        assert_eq!(full.options[1].column, 35);
         assert_eq!(full.short(), "data/team/foo@before");
         assert_eq!(parse("rbd:foo"), ImageSpec::new("rbd", "foo"));
         let local = parse("rbd:data/foo:ringbd_store=/srv/ring");
