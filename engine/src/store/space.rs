@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::layout::{Geometry, Order, Slot};
+use super::layout::{DATA_START, Geometry, Order, Slot};
 
 /// The state of every zone.
 #[derive(Debug)]
@@ -89,6 +89,13 @@ impl Space {
     /// How many zones have an order.
     pub fn zone_count(&self) -> u32 {
         self.zones.len() as u32
+    }
+
+    /// The byte behind the last slot of the last zone: how long the data must at least be.
+    pub fn zones_end(&self) -> u64 {
+        let Some(last) = self.zones.last() else { return DATA_START };
+        let zone = self.zone_count() - 1;
+        Slot { zone, index: 0, order: last.order }.address() + (u64::from(last.slots) << last.order.bits())
     }
 
     /// Adds the next zone as the metadata has it, all its slots free and dirty.
@@ -206,7 +213,7 @@ impl Space {
             usage.free_bytes += u64::from(zone.slots - zone.used_count) << zone.order.bits();
         }
         usage.zone_bytes = usage.used_bytes + usage.free_bytes;
-        usage.capacity_bytes = usage.capacity_bytes.saturating_sub(super::layout::DATA_START);
+        usage.capacity_bytes = usage.capacity_bytes.saturating_sub(DATA_START);
         usage
     }
 
