@@ -68,9 +68,9 @@ impl CoreState {
     }
 
     /// Forgets an image that was closed, with all that is cached of it.
-    pub(crate) fn close_image(&self, no: ImageNo) {
+    pub(crate) async fn close_image(&self, no: ImageNo) {
         if let Some(image) = self.forget_image(no) {
-            image.stop();
+            image.close().await;
         }
     }
 

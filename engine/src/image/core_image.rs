@@ -11,13 +11,18 @@ use crate::cache::driver::{Below, Driver};
 use crate::cache::{Extent, Parcel, Readahead, ReadaheadConfig, Shard, ShardConfig, Window};
 use crate::config::{CacheSettings, EffectiveMode};
 use crate::engine::message::{ObjectOp, ShardsOp};
-use crate::engine::topology::{SHARDS, ShardNo, ShardSet};
+use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{ErrorKind, Result};
 use crate::stats::{CacheStats, StoreLatencies};
-use ringbd_reactor::{Buf, WaitQueue, random_u64};
+use crate::store::SHARDS;
+use ringbd_reactor::{Buf, WaitQueue, random_u64, sleep};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a closing image looks whether the last I/O of its objects has ended.
+const CLOSE_POLL: Duration = Duration::from_micros(200);
 
 pub(crate) struct CoreImage {
     pub(crate) shared: Arc<ImageShared>,
@@ -141,7 +146,7 @@ impl CoreImage {
 
     async fn compare_and_write(&self, extent: Extent, compare: Buf, data: Buf) -> (Result<()>, Buf) {
         let Some(cache) = &self.cache else {
-            return self.below.compare_and_write(extent, compare, data).await;
+            return self.below.compare_and_write(extent, &compare, data).await;
         };
         let result = match cache.compare_and_write(extent, &compare, &data).await {
             Ok(None) => Ok(()),
@@ -241,19 +246,26 @@ impl CoreImage {
             }
             None => Parcel::default(),
         };
-        let load = ShardLoad { table: self.below.surrender(shard), parcel };
+        let load = ShardLoad { table: self.below.release(shard), parcel };
         let mut leaving = self.leaving.get();
         leaving.remove(shard);
         self.leaving.set(leaving);
         load
     }
 
-    /// The image was closed.
-    pub(crate) fn stop(&self) {
+    /// The image was closed: lets go of everything of it, when what still works on it (readahead, or the writebacks of
+    /// an image that was dropped without being closed) has ended.
+    pub(crate) async fn close(&self) {
         if let Some(cache) = &self.cache {
             cache.stop();
         }
+        let shards = self.here.replace(ShardSet::EMPTY);
         self.moved.wake_all();
+        for shard in shards.iter() {
+            while self.below.try_release(shard).is_none() {
+                sleep(CLOSE_POLL).await;
+            }
+        }
     }
 
     pub(crate) fn cache_stats(&self) -> CacheStats {

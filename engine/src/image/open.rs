@@ -112,6 +112,7 @@ impl Engine {
             cache: options.cache.clone(),
             options: options.clone(),
             store: self.store().clone(),
+            record: record.clone(),
             size: AtomicU64::new(record.size),
             closed: AtomicBool::new(false),
             resizing: AtomicBool::new(false),

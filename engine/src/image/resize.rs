@@ -83,7 +83,10 @@ impl Image {
             shared.closed.store(false, Ordering::Release);
             return flushed;
         }
-        self.0.forget();
+        for forgotten in self.0.forget() {
+            // A core that ended has forgotten everything.
+            let _ = forgotten.await;
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::request::{Op, Request};
 use crate::config::CacheSettings;
 use crate::engine::message::ImageNo;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{ImageId, Store};
+use crate::store::{ImageRecord, Store};
 use ringbd_reactor::Durability;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -36,6 +36,7 @@ pub(crate) struct ImageShared {
     /// What is smaller, or not aligned to it, is not discarded.
     pub(crate) discard_granularity: u32,
     pub(crate) store: Store,
+    pub(crate) record: ImageRecord,
     /// As it was opened: whoever opens it again must want the same.
     pub(crate) options: OpenOptions,
     pub(crate) size: AtomicU64,
@@ -90,7 +91,7 @@ impl ImageShared {
 
     /// Records a new size in the store. Blocks.
     pub(crate) fn record_size(&self, size: u64) -> Result<()> {
-        let recorded = self.store.resize_by_id(ImageId(self.id), size);
+        let recorded = self.store.record_size(self.record.id, size);
         recorded.map_err(|error| Error::from_store("resize", &self.name, &error))
     }
 

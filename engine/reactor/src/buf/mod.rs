@@ -55,6 +55,13 @@ impl Buf {
         Buf { start, len, owner: Owner::Block(block) }
     }
 
+    /// A copy of `bytes` on the heap, aligned to 4 KiB.
+    pub fn from_slice(bytes: &[u8]) -> Buf {
+        let mut buf = Buf::zeroed(bytes.len());
+        buf.copy_from_slice(bytes);
+        buf
+    }
+
     /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the pool has no
     /// room, or there is none, it comes zeroed from the heap.
     pub fn alloc(len: usize) -> Buf {
