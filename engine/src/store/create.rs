@@ -15,7 +15,7 @@ use super::error::{Result, StoreError};
 use super::layout::{DATA_START, ZONE_BYTES};
 use super::lock::StoreLock;
 use super::metadata::Metadata;
-use super::open::{DATA_FILE, METADATA_FILE, SUPERBLOCK_FILE};
+use super::open::{DATA_FILE, METADATA_FILE, SUPERBLOCK_FILE, exists};
 use super::record::StoreRecord;
 use super::superblock::{BLOCK_BYTES, DataLocation, Features, Label, PATH_MAX, StoreUuid, Superblock};
 
@@ -41,7 +41,7 @@ pub(super) fn create(world: &World, dir: &Path, options: &CreateStore) -> Result
     let io = |operation| move |e| StoreError::io(operation, dir, e);
     world.create_dir_all(dir).map_err(io("create directory"))?;
     let _lock = StoreLock::take(world, dir)?;
-    if world.exists(&dir.join(SUPERBLOCK_FILE)) {
+    if exists(world, &dir.join(SUPERBLOCK_FILE))? {
         let reason = "there is a store already (open it, or choose another directory)".into();
         return Err(StoreError::Occupied { path: dir.to_owned(), reason });
     }
@@ -122,7 +122,7 @@ fn clear_leftovers(world: &World, dir: &Path) -> Result<()> {
     ];
     for (name, ours) in looks_ours {
         let path = dir.join(name);
-        if !world.exists(&path) {
+        if !exists(world, &path)? {
             continue;
         }
         let file = world

@@ -10,7 +10,7 @@ use super::commit::CommitQueue;
 use super::data::DataFile;
 use super::error::{Result, StoreError};
 use super::flush::DataSync;
-use super::lock::{LOCK_FILE, StoreLock};
+use super::lock::StoreLock;
 use super::metadata::{self, Metadata, STORE};
 use super::shared::Shared;
 use super::superblock::{BLOCK_BYTES, DataLocation, Features, Superblock};
@@ -54,8 +54,8 @@ pub(super) fn open(world: &World, dir: &Path, mode: OpenMode) -> Result<Arc<Shar
 /// Opens a store whose blocks and pages are sound, whatever its records say. For fsck; the space is still empty.
 pub(super) fn open_any(world: &World, dir: &Path, mode: OpenMode) -> Result<(Shared, Survey)> {
     // Without this look a mistyped path would get a lock file.
-    if !world.exists(&dir.join(SUPERBLOCK_FILE)) {
-        let reason = if world.exists(dir) { "it has no file `superblock`" } else { "it does not exist" };
+    if !exists(world, &dir.join(SUPERBLOCK_FILE))? {
+        let reason = if exists(world, dir)? { "it has no file `superblock`" } else { "it does not exist" };
         return Err(StoreError::NotAStore { dir: dir.to_owned(), reason: reason.into() });
     }
     let lock = StoreLock::take(world, dir)?;
@@ -134,7 +134,12 @@ fn check_owner(metadata: &Metadata, superblock: &Superblock) -> Result<()> {
     })
 }
 
-/// True if `dir` looks like a store to somebody who may not open it.
+/// Whether there is something at `path`.
+pub(super) fn exists(world: &World, path: &Path) -> Result<bool> {
+    world.exists(path).map_err(|e| StoreError::io("look for", path, e))
+}
+
+/// True if `dir` has a store, open or not.
 pub fn is_store(world: &World, dir: &Path) -> bool {
-    world.exists(&dir.join(SUPERBLOCK_FILE)) && world.exists(&dir.join(LOCK_FILE))
+    world.exists(&dir.join(SUPERBLOCK_FILE)).unwrap_or(false)
 }
