@@ -1,0 +1,19 @@
+//! The simulated world.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod disk;
+#[cfg(test)]
+mod disk_model;
+mod extents;
+mod fate;
+mod faults;
+mod image;
+mod inode;
+mod names;
+mod trace;
+
+pub use fate::CutStyle;
+pub use faults::{DiskConfig, DiskOp};
+pub use trace::{TraceEntry, TraceKind};
