@@ -224,7 +224,7 @@ fn draw(rng: &mut Rng) -> History {
 
 #[test]
 fn every_power_cut_leaves_a_legal_outcome() {
-    for seed in 0..600 {
+    for seed in 0..2_000 {
         let history = draw(&mut Rng::with_seed(seed));
         let legal = legal(&history);
         for cut_seed in 0..40 {
@@ -255,7 +255,7 @@ fn every_legal_outcome_of_plain_writes_occurs() {
 
 #[test]
 fn both_extremes_of_any_history_occur() {
-    for seed in 0..600 {
+    for seed in 0..2_000 {
         let mut rng = Rng::with_seed(seed);
         let history = History { in_flight: None, ..draw(&mut rng) };
         let visible = {

@@ -103,6 +103,10 @@ impl FileState {
         for operation in in_flight {
             let earliest = log.partition_point(|change| change.seq < operation.began);
             let mut place = fates.place(earliest..log.len());
+            // An extending write and its growth are one operation; nothing happens between them.
+            while log.get(place).is_some_and(|change| matches!(change.change, Change::Grow { .. })) {
+                place += 1;
+            }
             for change in operation.changes {
                 // Placed changes borrow the number of what they follow, so that the log stays sorted.
                 let seq = place.checked_sub(1).map_or(0, |before| log[before].seq).max(operation.began);
