@@ -12,8 +12,11 @@ mod faults;
 mod image;
 mod inode;
 mod names;
+mod net;
+mod pipe;
 mod trace;
 
 pub use fate::CutStyle;
 pub use faults::{DiskConfig, DiskOp};
+pub use net::NetConfig;
 pub use trace::{TraceEntry, TraceKind};
