@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// The time of the simulated world, and everything that will happen in it.
+/// The time of a simulation, and everything that will happen in it.
 #[derive(Debug)]
 pub(super) struct Clock<E> {
     now_ns: u64,
@@ -39,6 +39,11 @@ impl<E> Clock<E> {
             return None;
         }
         self.heap.pop().map(|Reverse(next)| next.event)
+    }
+
+    /// Lets a little time pass; events that fall into it happen a little late.
+    pub(super) fn pass(&mut self, span_ns: u64) {
+        self.now_ns += span_ns;
     }
 
     /// Moves time forward to `time_ns`, which must not jump over an event.

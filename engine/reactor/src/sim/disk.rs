@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use fastrand::Rng;
@@ -15,9 +16,10 @@ use super::faults::{DiskConfig, DiskOp, Faults};
 use super::image::{BLOCK, Change, Image, blocks};
 use super::inode::{FileState, InFlight};
 use super::names::{Directory, Entry, Inode};
+use super::trace::{TraceKind, hash_bytes};
 
 /// The largest length of a file, as on Linux.
-const FILE_LEN_MAX: u64 = i64::MAX as u64;
+pub(super) const FILE_LEN_MAX: u64 = i64::MAX as u64;
 
 /// Names an operation that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,9 +142,21 @@ impl Disk {
         OpId(began)
     }
 
-    /// Whether an operation is still in flight.
-    pub(super) fn is_running(&self, op: OpId) -> bool {
-        self.running.contains_key(&op)
+    /// What the trace tells of an operation in flight: its kind, its file, its range, and a hash of its bytes.
+    pub(super) fn describe(&self, op: OpId) -> (TraceKind, u64, Range<u64>, u64) {
+        let running = self.running.get(&op).expect("the operation is in flight");
+        let (kind, range, data) = match &running.request {
+            Request::Read { offset, len } => (TraceKind::Read, *offset..offset.saturating_add(*len), 0),
+            Request::Sync => (TraceKind::Sync, 0..0, 0),
+            Request::Change { change, .. } => match change {
+                Change::Write { data, .. } => (TraceKind::Write, change.range(), hash_bytes(data)),
+                Change::Zero { .. } => (TraceKind::Zero, change.range(), 0),
+                Change::Punch { .. } => (TraceKind::Punch, change.range(), 0),
+                Change::Allocate { .. } => (TraceKind::Allocate, change.range(), 0),
+                Change::Grow { len } | Change::Resize { len } => (TraceKind::SetLen, 0..*len, 0),
+            },
+        };
+        (kind, running.inode.0, range, data)
     }
 
     /// Completes an operation: from now on it is visible. The bytes of a read are taken with [`Disk::read`].
@@ -188,9 +202,7 @@ impl Disk {
 
     fn complete_change(&mut self, inode: Inode, change: Change, durable: bool, fails: Option<i32>) -> io::Result<()> {
         if let Change::Resize { len } | Change::Grow { len } = change {
-            if len > FILE_LEN_MAX {
-                return Err(errno_error(libc::EFBIG));
-            }
+            assert!(len <= FILE_LEN_MAX, "the handle has checked the length");
             return match fails {
                 Some(errno) => Err(errno_error(errno)),
                 None => {
@@ -200,9 +212,7 @@ impl Disk {
             };
         }
         let range = change.range();
-        if range.end > FILE_LEN_MAX {
-            return Err(errno_error(libc::EFBIG));
-        }
+        assert!(range.end <= FILE_LEN_MAX, "the handle has checked the range");
         let grows = self.grows(inode, &change, durable);
         if let Some(errno) = fails {
             // A failed operation leaves some sectors new and some old.
@@ -452,7 +462,7 @@ impl Disk {
 }
 
 /// The part of a change of content that lies in `part`.
-fn part_of(change: &Change, part: std::ops::Range<u64>) -> Change {
+fn part_of(change: &Change, part: Range<u64>) -> Change {
     let (offset, len) = (part.start, part.end - part.start);
     match change {
         Change::Write { offset: start, data } => {

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::disk::{OpId, Request};
+use super::disk::{FILE_LEN_MAX, OpId, Request};
 use super::image::{Change, SECTOR};
 use super::names::Inode;
 use super::state::{Event, Operation, State};
@@ -59,6 +59,13 @@ impl OpenFile {
         let transfers = matches!(request, Request::Read { .. } | Request::Change { change: Change::Write { .. }, .. });
         if !allowed {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        let end = match request {
+            Request::Change { change: Change::Resize { len } | Change::Grow { len }, .. } => *len,
+            Request::Read { .. } | Request::Change { .. } | Request::Sync => range.end,
+        };
+        if end > FILE_LEN_MAX {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
         }
         if self.direct && transfers && (range.start % SECTOR != 0 || range.end % SECTOR != 0) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
@@ -181,6 +188,9 @@ impl SimFile {
     pub(crate) async fn write_at(&self, buf: Buf, offset: u64, durability: Durability) -> (io::Result<usize>, Buf) {
         if let Err(error) = self.check_memory(&buf) {
             return (Err(error), buf);
+        }
+        if buf.is_empty() {
+            return (Ok(0), buf);
         }
         let durable = match durability {
             Durability::Volatile => false,

@@ -46,9 +46,9 @@ impl Change {
     /// The bytes touched; empty for a change of size.
     pub(super) fn range(&self) -> Range<u64> {
         match self {
-            Change::Write { offset, data } => *offset..*offset + data.len() as u64,
+            Change::Write { offset, data } => *offset..offset.saturating_add(data.len() as u64),
             Change::Zero { offset, len } | Change::Punch { offset, len } | Change::Allocate { offset, len } => {
-                *offset..*offset + *len
+                *offset..offset.saturating_add(*len)
             }
             Change::Grow { .. } | Change::Resize { .. } => 0..0,
         }

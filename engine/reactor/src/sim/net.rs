@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::task::Waker;
 use std::time::Duration;
@@ -261,6 +260,28 @@ impl Net {
     pub(super) fn finish(&mut self, end: End, now_ns: u64) {
         self.connection(end).pipes[end.side].finish();
         self.pump(end, now_ns);
+    }
+
+    /// Ends both directions: the peer reads the end of the stream, and so does this end.
+    pub(super) fn shutdown(&mut self, end: End, now_ns: u64) {
+        let state = self.connection(end);
+        if state.life[end.side] != Life::Established {
+            return;
+        }
+        let incoming = &mut state.pipes[1 - end.side];
+        incoming.end_reading();
+        let reader = incoming.reader.take();
+        self.out.wakes.extend(reader);
+        self.finish(end, now_ns);
+    }
+
+    /// A send was given up: what the network has not taken over is gone, and so is the rest of the stream.
+    pub(super) fn tear(&mut self, end: End, now_ns: u64) {
+        let state = self.connection(end);
+        if !state.pipes[end.side].is_sent() {
+            state.pipes[end.side].drop_unsent();
+            self.finish(end, now_ns);
+        }
     }
 
     /// The owner of an end lets go of it. Unread bytes make it a reset, as on Linux.

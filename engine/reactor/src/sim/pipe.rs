@@ -129,9 +129,19 @@ impl Pipe {
         self.in_flight.iter().map(|segment| segment.arrives_ns).collect()
     }
 
+    /// Makes the reader see the end of the stream behind what has arrived.
+    pub(super) fn end_reading(&mut self) {
+        self.fin_arrived = true;
+    }
+
     /// Forgets what was not sent yet.
-    pub(super) fn abort(&mut self) {
+    pub(super) fn drop_unsent(&mut self) {
         self.unsent.clear();
+    }
+
+    /// Forgets what was not sent yet, and sends nothing more, not even the end of the stream.
+    pub(super) fn abort(&mut self) {
+        self.drop_unsent();
         (self.finished, self.fin_sent) = (true, true);
     }
 
