@@ -2,7 +2,7 @@
 //!
 //! A handle belongs to one life of its node: after a power cut or a kill every operation fails.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -98,7 +98,11 @@ impl OpenFile {
             node.operations.insert(op, Operation::default());
             state.clock.at(time, Event::Disk { node: at, life: self.life, op });
             state.check_power(at).map(|()| op)
-        })??;
+        });
+        if self.world.is_dying() {
+            return pending().await;
+        }
+        let op = op??;
         let running = Running { file: self, op };
         poll_fn(|cx| running.poll(cx)).await
     }
@@ -153,6 +157,7 @@ impl Running<'_> {
         });
         match polled {
             Ok(polled) => polled,
+            Err(_) if self.file.world.is_dying() => Poll::Pending,
             Err(dead) => Poll::Ready(Err(dead)),
         }
     }

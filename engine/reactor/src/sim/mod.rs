@@ -161,12 +161,19 @@ impl Sim {
             if ran == runner.id {
                 let polled = runner.run(|core| core.poll_root(future.as_mut()));
                 if let Poll::Ready(output) = polled {
-                    return Ok(output);
+                    // What was done in the turn that the node died in is heard of by nobody.
+                    return match self.death_of(node) {
+                        None => Ok(output),
+                        Some(cut) => {
+                            runner.core.enter(|| drop((output, future)));
+                            self.scheduler.bury_the_dead();
+                            Err(cut)
+                        }
+                    };
                 }
             }
             if let Some(cut) = self.death_of(node) {
                 runner.core.enter(|| drop(future));
-                drop(runner);
                 self.scheduler.bury_the_dead();
                 return Err(cut);
             }

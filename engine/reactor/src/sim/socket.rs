@@ -1,6 +1,6 @@
 //! Sockets of the simulated network, as the handles of the crate hold them.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -45,6 +45,7 @@ impl Life {
         poll_fn(|cx| match self.alive(|state, now| f(state, cx.waker(), now)) {
             Ok(Some(ready)) => Poll::Ready(Ok(ready)),
             Ok(None) => Poll::Pending,
+            Err(_) if self.world.is_dying() => Poll::Pending,
             Err(dead) => Poll::Ready(Err(dead)),
         })
         .await
@@ -142,6 +143,7 @@ impl SimStream {
     pub(crate) async fn send(&self, bufs: Vec<Buf>) -> (io::Result<()>, Vec<Buf>) {
         let sending = match Sending::begin(&self.socket, &bufs) {
             Ok(sending) => sending,
+            Err(_) if self.socket.life.world.is_dying() => return pending().await,
             Err(error) => return (Err(error), bufs),
         };
         let end = self.socket.end;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{CutStyle, DiskOp, PowerCut, Sim, SimConfig};
 use crate::{
     Buf, CoreConfig, Durability, File, OpenOptions, TcpListener, TcpStream, World, blocking, mailbox, now, random_u64,
-    sleep, spawn, timeout, yield_now,
+    sleep, spawn, spawn_detached, timeout, yield_now,
 };
 
 fn sim(seed: u64) -> (Sim, World) {
@@ -59,7 +59,7 @@ fn tasks_that_only_yield_do_not_hold_time_still() {
     let spins = sim.block_on(&world, async {
         let done = Rc::new(Cell::new(false));
         let timer = done.clone();
-        spawn(async move {
+        spawn_detached(async move {
             sleep(Duration::from_micros(100)).await;
             timer.set(true);
         });
@@ -308,14 +308,15 @@ fn a_power_cut_drops_tasks_and_their_drop_code_can_do_nothing() {
             std::future::pending::<()>().await;
         };
         let thread = world.start_core(CoreConfig::default(), main).unwrap();
-        let cut = sim.block_on(&world, async {
+        let cut: Result<(), PowerCut> = sim.block_on(&world, async {
             let file = World::current().open_sync(Path::new("/root"), &rw()).unwrap();
             let _guard = WritesOnDrop(file, in_root);
             sleep(Duration::from_millis(1)).await;
             World::current().sync_dir(Path::new("/")).unwrap();
             let file = World::current().open(Path::new("/main"), &rw()).unwrap();
             sim.cut_after_disk_ops(&World::current(), 1);
-            write(&file, 1, 512, 0, Durability::Volatile).await.unwrap();
+            drop(write(&file, 1, 512, 0, Durability::Volatile).await);
+            unreachable!("the machine is dead");
         });
         assert_eq!((cut.is_err(), drops.load(Ordering::Relaxed)), (true, 2));
         assert_eq!(sim.file(&world, "/root").unwrap(), []);
@@ -392,7 +393,7 @@ fn echo_server(sim: &Sim, name: &str) -> (World, SocketAddr) {
         let listener = TcpListener::bind(address).unwrap();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            spawn(async move {
+            spawn_detached(async move {
                 let mut receive = stream.receiver();
                 while let Some(Ok(bytes)) = receive.next().await {
                     let mut buf = Buf::zeroed(bytes.len());

@@ -117,6 +117,12 @@ impl SimWorld {
         })
     }
 
+    /// Whether the node is dead and its tasks are about to be dropped. Synchronous operations fail then; asynchronous
+    /// ones just never complete, so that no code runs on an error that a dead machine could not have seen.
+    pub(super) fn is_dying(&self) -> bool {
+        self.alive(|_| ()).is_err()
+    }
+
     /// Runs a synchronous disk operation. If the power fails in it, nobody hears its result.
     pub(super) fn disk<R>(&self, kind: TraceKind, f: impl FnOnce(&mut Disk) -> io::Result<R>) -> io::Result<R> {
         self.alive(|state| {
