@@ -49,7 +49,10 @@ impl<E> Clock<E> {
     /// Moves time forward to `time_ns`, which must not jump over an event.
     pub(super) fn advance(&mut self, time_ns: u64) {
         assert!(time_ns >= self.now_ns, "time runs forward: {} to {time_ns}", self.now_ns);
-        assert!(self.next_ns().is_none_or(|next| next >= time_ns), "an event before {time_ns} would be skipped");
+        assert!(
+            self.next_ns().is_none_or(|next| next >= time_ns),
+            "an event before {time_ns} would be skipped"
+        );
         self.now_ns = time_ns;
     }
 }

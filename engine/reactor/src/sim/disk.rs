@@ -28,9 +28,15 @@ pub(super) struct OpId(u64);
 /// What is asked of a file.
 #[derive(Debug)]
 pub(super) enum Request {
-    Read { offset: u64, len: u64 },
+    Read {
+        offset: u64,
+        len: u64,
+    },
     /// A change of content, and whether it is durable when it completes.
-    Change { change: Change, durable: bool },
+    Change {
+        change: Change,
+        durable: bool,
+    },
     Sync,
 }
 
@@ -200,7 +206,13 @@ impl Disk {
         Err(errno_error(errno))
     }
 
-    fn complete_change(&mut self, inode: Inode, change: Change, durable: bool, fails: Option<i32>) -> io::Result<()> {
+    fn complete_change(
+        &mut self,
+        inode: Inode,
+        change: Change,
+        durable: bool,
+        fails: Option<i32>,
+    ) -> io::Result<()> {
         if let Change::Resize { len } | Change::Grow { len } = change {
             assert!(len <= FILE_LEN_MAX, "the handle has checked the length");
             return match fails {
@@ -448,7 +460,7 @@ impl Disk {
         Ok(bytes)
     }
 
-    /// No handle, lock, trigger or operation outlives the machine's life; files without a name are gone.
+    /// No handle, lock, operation or arranged cut outlives the machine's life; files without a name are gone.
     fn reborn(&mut self) {
         self.cut_at = None;
         for file in self.files.values_mut() {

@@ -41,8 +41,12 @@ impl Op {
                 let data = vec![value; (len * SECTOR) as usize].into();
                 (Change::Write { offset: at * SECTOR, data }, durable)
             }
-            Op::Clear { at, len, punch: true } => (Change::Punch { offset: at * SECTOR, len: len * SECTOR }, false),
-            Op::Clear { at, len, punch: false } => (Change::Zero { offset: at * SECTOR, len: len * SECTOR }, false),
+            Op::Clear { at, len, punch: true } => {
+                (Change::Punch { offset: at * SECTOR, len: len * SECTOR }, false)
+            }
+            Op::Clear { at, len, punch: false } => {
+                (Change::Zero { offset: at * SECTOR, len: len * SECTOR }, false)
+            }
             Op::Resize { len } => (Change::Resize { len: len * SECTOR }, false),
             Op::Sync => return Request::Sync,
         };
@@ -79,7 +83,10 @@ fn cut(history: &History, style: Option<CutStyle>, seed: u64) -> Outcome {
     let sectors = content.chunks(SECTOR as usize);
     sectors
         .map(|sector| {
-            assert!(sector.iter().all(|&byte| byte == sector[0]) && sector.len() == SECTOR as usize, "a torn sector");
+            assert!(
+                sector.iter().all(|&byte| byte == sector[0]) && sector.len() == SECTOR as usize,
+                "a torn sector"
+            );
             sector[0]
         })
         .collect()
@@ -152,7 +159,14 @@ impl Model {
     }
 
     /// Tries both fates of every sector from step `at` on.
-    fn explore(&self, at: usize, lost: &[usize], bytes: &mut Vec<Tagged>, len: u64, found: &mut BTreeSet<Outcome>) {
+    fn explore(
+        &self,
+        at: usize,
+        lost: &[usize],
+        bytes: &mut Vec<Tagged>,
+        len: u64,
+        found: &mut BTreeSet<Outcome>,
+    ) {
         let Some(&(step, synced)) = self.steps.get(at) else {
             if self.keeps_promises(bytes, len, lost) {
                 found.insert(bytes[..len as usize].iter().map(|&(value, _)| value).collect());
@@ -160,7 +174,9 @@ impl Model {
             return;
         };
         match step {
-            Step::Grow(_) | Step::Resize(_) if lost.contains(&at) => self.explore(at + 1, lost, bytes, len, found),
+            Step::Grow(_) | Step::Resize(_) if lost.contains(&at) => {
+                self.explore(at + 1, lost, bytes, len, found)
+            }
             Step::Grow(to) => self.explore(at + 1, lost, bytes, len.max(to), found),
             Step::Resize(to) => {
                 let mut bytes = bytes.clone();
@@ -242,7 +258,12 @@ fn every_legal_outcome_of_plain_writes_occurs() {
         vec![write(0, 2, 1), Op::Sync, write(0, 2, 2), write(1, 2, 3)],
         vec![write(0, 3, 1), Op::Sync, Op::Clear { at: 1, len: 2, punch: true }, write(2, 1, 2)],
         vec![write(0, 1, 1), Op::Sync, Op::Resize { len: 3 }, write(2, 1, 2), Op::Resize { len: 1 }],
-        vec![Op::Resize { len: 2 }, Op::Sync, write(0, 1, 1), Op::Write { at: 0, len: 1, value: 2, durable: true }],
+        vec![
+            Op::Resize { len: 2 },
+            Op::Sync,
+            write(0, 1, 1),
+            Op::Write { at: 0, len: 1, value: 2, durable: true },
+        ],
     ];
     for done in histories {
         for in_flight in [None, Some((write(1, 1, 9), done.len() - 1))] {

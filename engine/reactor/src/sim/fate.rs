@@ -133,7 +133,8 @@ impl<'a> Fates<'a> {
         let mut at = sectors.start;
         let (mut coins, mut left) = (0u64, 0);
         while at < sectors.end {
-            let run = if count <= TEAR_EACH_MAX { 1 } else { self.rng.u64(1..=count / 8).min(sectors.end - at) };
+            let run =
+                if count <= TEAR_EACH_MAX { 1 } else { self.rng.u64(1..=count / 8).min(sectors.end - at) };
             if left == 0 {
                 (coins, left) = (self.rng.u64(..), 64);
             }

@@ -29,7 +29,13 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    pub(super) fn new(world: SimWorld, life: u64, inode: Inode, handle: u64, options: &OpenOptions) -> OpenFile {
+    pub(super) fn new(
+        world: SimWorld,
+        life: u64,
+        inode: Inode,
+        handle: u64,
+        options: &OpenOptions,
+    ) -> OpenFile {
         OpenFile {
             world,
             life,
@@ -56,7 +62,8 @@ impl OpenFile {
             Request::Change { change, .. } => (self.write, change.range()),
             Request::Sync => (true, 0..0),
         };
-        let transfers = matches!(request, Request::Read { .. } | Request::Change { change: Change::Write { .. }, .. });
+        let transfers =
+            matches!(request, Request::Read { .. } | Request::Change { change: Change::Write { .. }, .. });
         if !allowed {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
@@ -190,7 +197,12 @@ impl SimFile {
         (result, buf)
     }
 
-    pub(crate) async fn write_at(&self, buf: Buf, offset: u64, durability: Durability) -> (io::Result<usize>, Buf) {
+    pub(crate) async fn write_at(
+        &self,
+        buf: Buf,
+        offset: u64,
+        durability: Durability,
+    ) -> (io::Result<usize>, Buf) {
         if let Err(error) = self.check_memory(&buf) {
             return (Err(error), buf);
         }
@@ -239,7 +251,11 @@ impl SimFile {
 
     pub(crate) fn direct_io(&self) -> DirectIo {
         let align = SECTOR as u32;
-        if self.file.direct { DirectIo { memory_align: align, offset_align: align } } else { DirectIo::BUFFERED }
+        if self.file.direct {
+            DirectIo { memory_align: align, offset_align: align }
+        } else {
+            DirectIo::BUFFERED
+        }
     }
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {

@@ -39,7 +39,9 @@ impl Change {
     pub(super) fn is_size(&self) -> bool {
         match self {
             Change::Grow { .. } | Change::Resize { .. } => true,
-            Change::Write { .. } | Change::Zero { .. } | Change::Punch { .. } | Change::Allocate { .. } => false,
+            Change::Write { .. } | Change::Zero { .. } | Change::Punch { .. } | Change::Allocate { .. } => {
+                false
+            }
         }
     }
 
@@ -47,9 +49,9 @@ impl Change {
     pub(super) fn range(&self) -> Range<u64> {
         match self {
             Change::Write { offset, data } => *offset..offset.saturating_add(data.len() as u64),
-            Change::Zero { offset, len } | Change::Punch { offset, len } | Change::Allocate { offset, len } => {
-                *offset..offset.saturating_add(*len)
-            }
+            Change::Zero { offset, len }
+            | Change::Punch { offset, len }
+            | Change::Allocate { offset, len } => *offset..offset.saturating_add(*len),
             Change::Grow { .. } | Change::Resize { .. } => 0..0,
         }
     }

@@ -53,14 +53,19 @@ impl FileState {
     pub(super) fn shortest_len(&self) -> u64 {
         let pending = self.log.iter().filter_map(|change| match change.change {
             Change::Grow { len } | Change::Resize { len } => Some(len),
-            Change::Write { .. } | Change::Zero { .. } | Change::Punch { .. } | Change::Allocate { .. } => None,
+            Change::Write { .. } | Change::Zero { .. } | Change::Punch { .. } | Change::Allocate { .. } => {
+                None
+            }
         });
         pending.fold(self.durable.len(), u64::min)
     }
 
     /// A completed change. `seq` grows from call to call.
     pub(super) fn apply(&mut self, seq: u64, change: Change, durable: bool) {
-        assert!(self.log.back().is_none_or(|last| last.seq < seq), "changes complete in the order of their numbers");
+        assert!(
+            self.log.back().is_none_or(|last| last.seq < seq),
+            "changes complete in the order of their numbers"
+        );
         self.visible.apply(&change);
         if durable && change.is_size() {
             for earlier in self.log.iter_mut().filter(|earlier| earlier.change.is_size()) {
@@ -82,7 +87,9 @@ impl FileState {
     /// A sync that was issued when the count stood at `upto` has failed: what it should have covered may be
     /// gone for good, although it can still be read until the cache that holds it is given up.
     pub(super) fn sync_failed(&mut self, upto: u64, fates: &mut Fates<'_>, give_up_cache: bool) {
-        self.log.retain(|change| change.durable || change.seq >= upto || change.change.is_size() || fates.keeps(change.seq));
+        self.log.retain(|change| {
+            change.durable || change.seq >= upto || change.change.is_size() || fates.keeps(change.seq)
+        });
         if give_up_cache {
             self.visible = self.durable.clone();
             for change in &self.log {
@@ -98,7 +105,12 @@ impl FileState {
     }
 
     /// The power fails. Calls `told` with the fate of each change that was at stake.
-    pub(super) fn power_cut(&mut self, in_flight: Vec<InFlight>, fates: &mut Fates<'_>, mut told: impl FnMut(&Change, Fate)) {
+    pub(super) fn power_cut(
+        &mut self,
+        in_flight: Vec<InFlight>,
+        fates: &mut Fates<'_>,
+        mut told: impl FnMut(&Change, Fate),
+    ) {
         let mut log: Vec<Unsynced> = self.log.drain(..).collect();
         for operation in in_flight {
             let earliest = log.partition_point(|change| change.seq < operation.began);

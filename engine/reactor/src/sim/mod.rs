@@ -148,6 +148,7 @@ impl Sim {
     ///
     /// # Panics
     /// When nothing can happen any more, or the time limit is reached; the message names the seed and what is waiting.
+    /// When a task of any core panics.
     pub fn block_on<F: Future>(&self, world: &World, future: F) -> Result<F::Output, PowerCut> {
         let _seed = self.name_seed_on_panic();
         let node = self.index(world);

@@ -255,7 +255,11 @@ mod tests {
         directory.rename(3, Path::new("x"), Path::new("d/x")).unwrap();
         directory.bind(4, Path::new("d/y"), Entry::File(Inode(2)));
         directory.sync(Path::new("d"), 4).unwrap();
-        assert_eq!(directory.unsynced().collect::<Vec<_>>(), [1, 4], "the creation of x is covered by its rename");
+        assert_eq!(
+            directory.unsynced().collect::<Vec<_>>(),
+            [1, 4],
+            "the creation of x is covered by its rename"
+        );
         directory.sync(Path::new("/"), 5).unwrap();
         assert_eq!(directory.unsynced().collect::<Vec<_>>(), [4]);
     }

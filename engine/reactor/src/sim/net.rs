@@ -146,7 +146,16 @@ impl Net {
     /// A network without connections.
     pub(super) fn new(config: NetConfig, rng: Rng) -> Net {
         let (listeners, connections, cut) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Net { config, out: Out::default(), rng, listeners, connections, cut, opened: 0, next_port: EPHEMERAL_FIRST }
+        Net {
+            config,
+            out: Out::default(),
+            rng,
+            listeners,
+            connections,
+            cut,
+            opened: 0,
+            next_port: EPHEMERAL_FIRST,
+        }
     }
 
     /// Listens on a port of a node; port 0 takes a free one.
@@ -241,7 +250,12 @@ impl Net {
     }
 
     /// The next bytes that arrived: `Some(Ok(None))` at the end of the stream.
-    pub(super) fn receive(&mut self, end: End, waker: &Waker, now_ns: u64) -> Option<io::Result<Option<Vec<u8>>>> {
+    pub(super) fn receive(
+        &mut self,
+        end: End,
+        waker: &Waker,
+        now_ns: u64,
+    ) -> Option<io::Result<Option<Vec<u8>>>> {
         let state = self.connection(end);
         if let Err(error) = check(state.life[end.side]) {
             return Some(Err(error));
@@ -311,8 +325,12 @@ impl Net {
     /// Resets every connection between two nodes.
     pub(super) fn reset_between(&mut self, a: NodeId, b: NodeId) {
         let between = |state: &Connection| state.nodes == [a, b] || state.nodes == [b, a];
-        let hit: Vec<u64> =
-            self.connections.iter().filter(|(_, state)| between(state)).map(|(&connection, _)| connection).collect();
+        let hit: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, state)| between(state))
+            .map(|(&connection, _)| connection)
+            .collect();
         for connection in hit {
             self.reset(connection);
         }
@@ -441,7 +459,8 @@ impl Net {
         let node = state.nodes[to.side];
         let mut answered_by_reset = false;
         while let Some((offset, bytes)) = state.pipes[from.side].arrive(now_ns) {
-            let told = (TraceKind::Deliver, node, from.connection, offset, bytes.len() as u64, hash_bytes(&bytes));
+            let told =
+                (TraceKind::Deliver, node, from.connection, offset, bytes.len() as u64, hash_bytes(&bytes));
             self.out.told.push(told);
             if self.config.reset > 0.0 && self.rng.f64() < self.config.reset {
                 return self.reset(from.connection);
@@ -449,7 +468,9 @@ impl Net {
             match state.life[to.side] {
                 Life::Gone => answered_by_reset |= !bytes.is_empty(),
                 Life::Dead => answered_by_reset = true,
-                Life::Connecting | Life::Established | Life::Broken(_) => state.pipes[from.side].accept(bytes),
+                Life::Connecting | Life::Established | Life::Broken(_) => {
+                    state.pipes[from.side].accept(bytes)
+                }
             }
         }
         self.out.wakes.extend(state.pipes[from.side].reader.take());
@@ -506,7 +527,9 @@ impl Net {
     }
 
     fn connection(&mut self, end: End) -> &mut Connection {
-        self.connections.get_mut(&end.connection).expect("a connection lives as long as one of its ends is held")
+        self.connections
+            .get_mut(&end.connection)
+            .expect("a connection lives as long as one of its ends is held")
     }
 }
 
@@ -514,6 +537,8 @@ fn check(life: Life) -> io::Result<()> {
     match life {
         Life::Established => Ok(()),
         Life::Broken(errno) => Err(io::Error::from_raw_os_error(errno)),
-        Life::Connecting | Life::Gone | Life::Dead => unreachable!("only an established end is read and written"),
+        Life::Connecting | Life::Gone | Life::Dead => {
+            unreachable!("only an established end is read and written")
+        }
     }
 }

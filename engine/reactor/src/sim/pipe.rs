@@ -155,7 +155,11 @@ impl Pipe {
 
 fn segment_len(config: &NetConfig, rng: &mut Rng) -> usize {
     // Now and then a tiny one, so that every boundary inside a frame is met.
-    if rng.u8(0..8) == 0 { rng.usize(1..=config.segment_max.min(64)) } else { rng.usize(1..=config.segment_max) }
+    if rng.u8(0..8) == 0 {
+        rng.usize(1..=config.segment_max.min(64))
+    } else {
+        rng.usize(1..=config.segment_max)
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +170,11 @@ mod tests {
     fn the_stream_arrives_whole_and_in_order_however_it_is_cut() {
         for seed in 0..300 {
             let mut rng = Rng::with_seed(seed);
-            let config = NetConfig { window: rng.usize(1..2_000), segment_max: rng.usize(1..500), ..NetConfig::default() };
+            let config = NetConfig {
+                window: rng.usize(1..2_000),
+                segment_max: rng.usize(1..500),
+                ..NetConfig::default()
+            };
             let sent: Vec<u8> = (0..rng.usize(0..6_000)).map(|_| rng.u8(..)).collect();
             let mut pipe = Pipe::default();
             let (mut now, mut got, mut queued) = (0, Vec::new(), 0);

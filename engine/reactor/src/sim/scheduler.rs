@@ -81,7 +81,8 @@ impl Scheduler {
 
     /// The core on which a node's `block_on` futures and their tasks run.
     pub(super) fn main_core(&self, node: NodeId) -> Rc<Runner> {
-        let known = self.runners.borrow().iter().find(|runner| runner.is_main && runner.node == node).cloned();
+        let known =
+            self.runners.borrow().iter().find(|runner| runner.is_main && runner.node == node).cloned();
         known.unwrap_or_else(|| {
             let id = self.shared.with(|state| state.start_core());
             let config = CoreConfig { name: "main".to_owned(), ..CoreConfig::default() };
@@ -98,7 +99,8 @@ impl Scheduler {
         });
         let runner = {
             let runners = self.runners.borrow();
-            let mut ready = runners.iter().filter(|runner| !runner.running.get() && runner.core.is_runnable(now));
+            let mut ready =
+                runners.iter().filter(|runner| !runner.running.get() && runner.core.is_runnable(now));
             match ready.clone().count() {
                 0 => None,
                 1 => ready.next().cloned(),
@@ -174,7 +176,8 @@ impl Scheduler {
 
     fn add(&self, id: u64, node: NodeId, config: &CoreConfig, is_main: bool) -> Rc<Runner> {
         let world = SimWorld { shared: self.shared.clone(), node };
-        let core = Core::simulated(config, world).expect("one process holds fewer cores than there are slots");
+        let core =
+            Core::simulated(config, world).expect("one process holds fewer cores than there are slots");
         let (ended, running) = (Rc::default(), Cell::new(false));
         let runner = Rc::new(Runner { id, node, name: config.name.clone(), core, ended, running, is_main });
         self.runners.borrow_mut().push(runner.clone());
@@ -190,9 +193,9 @@ impl Scheduler {
     /// Ends the cores of dying nodes, then decides what is left of their disks and connections. Left for later while
     /// one of those cores is on the stack.
     pub(super) fn bury_the_dead(&self) {
-        let dying: Vec<NodeId> = self.shared.with(|state| {
-            (0..state.nodes.len()).filter(|&node| state.nodes[node].dying.is_some()).collect()
-        });
+        let dying: Vec<NodeId> = self
+            .shared
+            .with(|state| (0..state.nodes.len()).filter(|&node| state.nodes[node].dying.is_some()).collect());
         for node in dying {
             let (gone, rest): (Vec<_>, Vec<_>) =
                 self.runners.take().into_iter().partition(|runner| runner.node == node);
@@ -227,7 +230,8 @@ impl Scheduler {
         self.shared.with(|state| {
             let time = state.clock.now_ns();
             let seed = self.shared.config.seed;
-            write!(text, "simulation of seed {seed}, virtual time {time} ns").expect("a string takes everything");
+            write!(text, "simulation of seed {seed}, virtual time {time} ns")
+                .expect("a string takes everything");
             for (index, node) in state.nodes.iter().enumerate() {
                 write!(text, "; node {} ({}, life {})", node.name, node.ip, node.life).expect("as above");
                 write!(text, ", {} disk operations waited for", node.operations.len()).expect("as above");
@@ -265,6 +269,7 @@ impl SimCoreThread {
     /// Runs the other cores until this one has ended, as if the caller's thread stood still meanwhile.
     pub(crate) fn join(self) -> Result<(), CorePanicked> {
         let shared = &self.world.shared;
+        let limit = (self.world.now() + shared.config.time_limit).as_nanos();
         loop {
             if shared.with(|state| !state.cores_alive.contains(&self.id)) {
                 return Ok(());
@@ -279,8 +284,15 @@ impl SimCoreThread {
                 return Err(CorePanicked::from_payload(&"its simulation has ended"));
             };
             scheduler.bury_the_dead();
-            if scheduler.turn(u64::MAX) == Turn::Idle {
-                panic!("deadlock: core {} is waited for and never ends: {}", self.id, scheduler.describe());
+            match scheduler.turn(limit) {
+                Turn::Ran(_) | Turn::Waited => {}
+                Turn::Limit | Turn::Idle => {
+                    panic!(
+                        "deadlock: core {} is waited for and never ends: {}",
+                        self.id,
+                        scheduler.describe()
+                    )
+                }
             }
         }
     }

@@ -41,7 +41,10 @@ impl Life {
     }
 
     /// Polls with `f`, which gives `None` while there is nothing yet.
-    async fn wait<R>(&self, mut f: impl FnMut(&mut State, &std::task::Waker, u64) -> Option<R>) -> io::Result<R> {
+    async fn wait<R>(
+        &self,
+        mut f: impl FnMut(&mut State, &std::task::Waker, u64) -> Option<R>,
+    ) -> io::Result<R> {
         poll_fn(|cx| match self.alive(|state, now| f(state, cx.waker(), now)) {
             Ok(Some(ready)) => Poll::Ready(Ok(ready)),
             Ok(None) => Poll::Pending,

@@ -181,7 +181,15 @@ impl State {
     }
 
     /// Adds to the trace.
-    pub(super) fn tell(&mut self, kind: TraceKind, node: NodeId, object: u64, offset: u64, len: u64, data: u64) {
+    pub(super) fn tell(
+        &mut self,
+        kind: TraceKind,
+        node: NodeId,
+        object: u64,
+        offset: u64,
+        len: u64,
+        data: u64,
+    ) {
         let node = u32::try_from(node).expect("a simulation has few nodes");
         self.trace.push(TraceEntry { time: self.clock.now_ns(), kind, node, object, offset, len, data });
     }
@@ -240,7 +248,9 @@ impl State {
         node.operations.clear();
         let mut fates = Vec::new();
         match death {
-            Death::PowerCut => node.disk.power_cut(|inode, change, fate| fates.push((inode, change.range(), fate))),
+            Death::PowerCut => {
+                node.disk.power_cut(|inode, change, fate| fates.push((inode, change.range(), fate)))
+            }
             Death::Kill => node.disk.kill(),
         }
         self.net.node_died(at, death == Death::Kill, now);

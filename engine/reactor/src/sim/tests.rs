@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::{CutStyle, DiskOp, PowerCut, Sim, SimConfig};
 use crate::{
-    Buf, CoreConfig, Durability, File, OpenOptions, TcpListener, TcpStream, World, blocking, mailbox, now, random_u64,
-    sleep, spawn, spawn_detached, timeout, yield_now,
+    Buf, CoreConfig, Durability, File, OpenOptions, TcpListener, TcpStream, World, blocking, mailbox, now,
+    random_u64, sleep, spawn, spawn_detached, timeout, yield_now,
 };
 
 fn sim(seed: u64) -> (Sim, World) {
@@ -32,7 +32,13 @@ fn filled(byte: u8, len: usize) -> Buf {
     buf
 }
 
-async fn write(file: &File, byte: u8, len: usize, offset: u64, durability: Durability) -> std::io::Result<usize> {
+async fn write(
+    file: &File,
+    byte: u8,
+    len: usize,
+    offset: u64,
+    durability: Durability,
+) -> std::io::Result<usize> {
     file.write_at(filled(byte, len), offset, durability).await.0
 }
 
@@ -45,7 +51,8 @@ fn tasks_and_timers_run_in_virtual_time() {
             sleep(Duration::from_secs(3600)).await;
             1
         });
-        let quick = spawn(async { timeout(Duration::from_secs(1), std::future::pending::<()>()).await.is_err() });
+        let quick =
+            spawn(async { timeout(Duration::from_secs(1), std::future::pending::<()>()).await.is_err() });
         assert_eq!((slow.await, quick.await), (1, true));
         start.elapsed()
     });
@@ -151,7 +158,10 @@ fn files_keep_what_a_sync_covered() {
         sim.power_cut(&world);
         let content = sim.file(&world, "/data").unwrap();
         assert_eq!(content.len(), 20_480);
-        assert!(content[..4096].chunks(512).all(|sector| sector == [1; 512] || sector == [2; 512]), "seed {seed}");
+        assert!(
+            content[..4096].chunks(512).all(|sector| sector == [1; 512] || sector == [2; 512]),
+            "seed {seed}"
+        );
         assert!(content[4096..8192] == [1; 4096] && content[16_384..] == [3; 4096], "seed {seed}");
         let after = sim.block_on(&world, async {
             let error = file.read_at(Buf::zeroed(512), 0).await.0.unwrap_err();
@@ -189,7 +199,10 @@ fn the_world_has_files_like_the_real_one() {
         assert_eq!(&bytes, b"\0\0\0\0\0\0\0\0\0\0hello");
         other.punch_hole(10, 2).await.unwrap();
         other.allocate(0, 1 << 30).await.unwrap();
-        assert_eq!((other.len().unwrap(), other.read_at(filled(7, 5), 10).await.1[..] == *b"\0\0llo"), (1 << 30, true));
+        assert_eq!(
+            (other.len().unwrap(), other.read_at(filled(7, 5), 10).await.1[..] == *b"\0\0llo"),
+            (1 << 30, true)
+        );
         other.set_len(12).unwrap();
         world.remove_file(new).unwrap();
         assert_eq!((world.exists(new).unwrap(), other.len().unwrap()), (false, 12));
@@ -280,12 +293,74 @@ fn a_power_cut_meets_synchronous_code_at_every_operation() {
             }
             let restarted = sim.block_on(&world, async {
                 let world = World::current();
-                world.create_dir_all(Path::new("/db")).and_then(|()| world.open_sync(Path::new("/db/log"), &rw()))
+                world
+                    .create_dir_all(Path::new("/db"))
+                    .and_then(|()| world.open_sync(Path::new("/db/log"), &rw()))
             });
             restarted.unwrap().unwrap();
         }
     }
     assert!(seen_without_current);
+}
+
+/// Overwrites a record again and again, each time durably in another way, and notes what was acknowledged.
+async fn overwrite(acknowledged: &Cell<u8>) -> std::io::Result<()> {
+    let world = World::current();
+    let file = world.open(Path::new("/record"), &rw().direct(true))?;
+    world.sync_dir(Path::new("/"))?;
+    for value in 1..20 {
+        if random_u64() % 2 == 0 {
+            write(&file, value, 2048, 0, Durability::Durable).await?;
+        } else {
+            write(&file, value, 2048, 0, Durability::Volatile).await?;
+            file.sync_data().await?;
+        }
+        acknowledged.set(value);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_acknowledged_survives_ten_thousand_power_cuts() {
+    let mut torn = 0;
+    for seed in 0..10_000 {
+        let (sim, world) = sim(seed);
+        sim.cut_after_disk_ops(&world, 3 + seed % 25);
+        let acknowledged = Cell::new(0);
+        if let Ok(done) = sim.block_on(&world, overwrite(&acknowledged)) {
+            done.unwrap();
+            sim.power_cut(&world);
+        }
+        let content = sim.file(&world, "/record").unwrap();
+        let acknowledged = acknowledged.get();
+        assert!(content.len() == 2048 || acknowledged == 0, "seed {seed}");
+        let newer = |byte: &u8| *byte == acknowledged || *byte == acknowledged + 1;
+        assert!(content.iter().all(newer), "seed {seed}: {acknowledged} was acknowledged");
+        torn += u32::from(content.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+    assert!(torn > 500, "{torn} of the cuts tore a write");
+}
+
+#[test]
+fn after_a_failed_sync_data_may_be_gone_although_a_later_sync_succeeds() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..100 {
+        let (sim, world) = sim(seed);
+        sim.fail_disk_op(&world, DiskOp::Sync, 2, libc::EIO);
+        let read = sim.block_on(&world, async {
+            let file = World::current().open(Path::new("/f"), &rw()).unwrap();
+            World::current().sync_dir(Path::new("/")).unwrap();
+            write(&file, 1, 512, 0, Durability::Volatile).await.unwrap();
+            file.sync_data().await.unwrap();
+            write(&file, 2, 512, 0, Durability::Volatile).await.unwrap();
+            assert!(file.sync_data().await.is_err());
+            file.sync_data().await.unwrap();
+            file.read_at(Buf::zeroed(512), 0).await.1[0]
+        });
+        sim.power_cut(&world);
+        seen.insert((read.unwrap(), sim.file(&world, "/f").unwrap()[0]));
+    }
+    assert_eq!(seen, [(1, 1), (2, 1), (2, 2)].into(), "read before the cut, and after it");
 }
 
 #[test]
@@ -320,7 +395,10 @@ fn a_power_cut_drops_tasks_and_their_drop_code_can_do_nothing() {
         });
         assert_eq!((cut.is_err(), drops.load(Ordering::Relaxed)), (true, 2));
         assert_eq!(sim.file(&world, "/root").unwrap(), []);
-        assert_eq!(sim.file(&world, "/main").map(|content| content.len()).unwrap_or(0) == 512, style == CutStyle::KeepAll);
+        assert_eq!(
+            sim.file(&world, "/main").map(|content| content.len()).unwrap_or(0) == 512,
+            style == CutStyle::KeepAll
+        );
         thread.join().unwrap();
     }
 }
@@ -338,7 +416,8 @@ fn a_kill_keeps_completed_writes_and_lets_go_of_the_lock() {
     sim.run_for(Duration::from_millis(10));
     sim.kill(&world);
     assert_eq!(sim.file(&world, "/f").unwrap(), [1; 512]);
-    let locked = sim.block_on(&world, async { World::current().open(Path::new("/f"), &rw()).unwrap().try_lock() });
+    let locked =
+        sim.block_on(&world, async { World::current().open(Path::new("/f"), &rw()).unwrap().try_lock() });
     assert!(locked.unwrap().unwrap());
 }
 
@@ -413,7 +492,9 @@ fn echo_server(sim: &Sim, name: &str) -> (World, SocketAddr) {
 async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     loop {
         match TcpStream::connect(address).await {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => sleep(Duration::from_millis(1)).await,
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                sleep(Duration::from_millis(1)).await
+            }
             other => return other,
         }
     }
@@ -537,7 +618,10 @@ fn ending_a_stream_is_read_behind_its_bytes() {
         assert_eq!(got, 10_000);
         let nobody = TcpStream::connect(SocketAddr::from(([10, 9, 9, 9], 1))).await.unwrap_err();
         assert_eq!(nobody.kind(), ErrorKind::HostUnreachable);
-        assert_eq!(TcpListener::bind(listener.local_addr().unwrap()).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(
+            TcpListener::bind(listener.local_addr().unwrap()).unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
     })
     .unwrap();
 }

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn order_matters() {
-        let entry = |len| TraceEntry { time: 0, kind: TraceKind::Read, node: 0, object: 0, offset: 0, len, data: 0 };
+        let entry =
+            |len| TraceEntry { time: 0, kind: TraceKind::Read, node: 0, object: 0, offset: 0, len, data: 0 };
         let run = |lens: [u64; 2]| {
             let mut trace = Trace::new(true);
             lens.into_iter().for_each(|len| trace.push(entry(len)));

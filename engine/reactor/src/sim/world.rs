@@ -60,7 +60,8 @@ impl SimWorld {
             let life = node.life;
             let id = state.start_core();
             state.tell(TraceKind::CoreStart, self.node, id, 0, 0, 0);
-            let main = Box::new(move || -> super::state::MainFuture { Box::pin(async move { main().await }) });
+            let main =
+                Box::new(move || -> super::state::MainFuture { Box::pin(async move { main().await }) });
             state.launches.push(Launch { id, node: self.node, life, config, main });
             Ok(id)
         })?;
@@ -81,7 +82,8 @@ impl SimWorld {
             match self.alive(|state| state.nodes[self.node].disk.entry(dir))? {
                 Some(Entry::Dir) => break,
                 Some(Entry::File(_)) => {
-                    let reason = format!("make the directory {}: {} is a file", path.display(), dir.display());
+                    let reason =
+                        format!("make the directory {}: {} is a file", path.display(), dir.display());
                     return Err(io::Error::new(ErrorKind::NotADirectory, reason));
                 }
                 None => missing.push(dir.to_owned()),
@@ -124,7 +126,11 @@ impl SimWorld {
     }
 
     /// Runs a synchronous disk operation. If the power fails in it, nobody hears its result.
-    pub(super) fn disk<R>(&self, kind: TraceKind, f: impl FnOnce(&mut Disk) -> io::Result<R>) -> io::Result<R> {
+    pub(super) fn disk<R>(
+        &self,
+        kind: TraceKind,
+        f: impl FnOnce(&mut Disk) -> io::Result<R>,
+    ) -> io::Result<R> {
         self.alive(|state| {
             let disk = &mut state.nodes[self.node].disk;
             let result = f(disk);
