@@ -189,7 +189,8 @@ impl Core {
                 if let Some(ring) = ring {
                     ring.give_back_unread(cqe);
                 }
-                drop((payload, keep));
+                payload.discard(cqe);
+                drop(keep);
             }
         }
     }

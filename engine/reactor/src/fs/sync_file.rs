@@ -100,3 +100,9 @@ pub(super) fn try_lock(file: &std::fs::File) -> io::Result<bool> {
     let error = io::Error::last_os_error();
     if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
 }
+
+/// Gives the lock up.
+pub(super) fn unlock(file: &std::fs::File) {
+    // SAFETY: flock takes no pointers. It fails only on a descriptor that is no file.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
