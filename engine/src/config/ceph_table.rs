@@ -16,6 +16,7 @@ const MIB: u64 = 1 << 20;
 pub(super) const CEPH_OPTIONS: &[OptionDef] = &[
     // librbd's.
     row("rbd_default_pool", text("rbd")),
+    row("rbd_default_format", number_in(2, 1, 2)),
     row("rbd_discard_on_zeroed_write_same", flag(true)),
     row("rbd_mtime_update_interval", number(60)),
     row("rbd_atime_update_interval", number(60)),

@@ -68,7 +68,6 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
     ),
     // New images, clones and long operations.
     row("rbd_default_data_pool", text(""), "pool for the data objects of new images; empty: the image's own"),
-    row("rbd_default_format", number_in(2, 2, 2), "format of new images; only 2 exists still"),
     row("rbd_default_order", number_in(22, 12, 25), "object size of new images, as a power of two"),
     row("rbd_default_stripe_unit", size(0), "stripe unit of new images; 0: the object size"),
     row("rbd_default_stripe_count", number(0), "objects a stripe of new images goes over; 0: 1"),
