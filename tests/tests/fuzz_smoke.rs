@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 #[path = "../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "the file is a crate of its own to libFuzzer")]
 mod targets;
 
 /// Mutations of a target's seeds. Some seconds in all; libFuzzer is for more.
@@ -61,7 +62,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("a seed is readable")).collect()
 }
 
-fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
+fn run(name: &str, target: targets::Target, input: &[u8]) {
     if catch_unwind(AssertUnwindSafe(|| target(input))).is_err() {
         panic!("target {name} failed on {}", input.escape_ascii());
     }

@@ -20,7 +20,7 @@ fn resolve(edit: impl FnOnce(&mut CacheOptions)) -> CacheSettings {
         qemu: None,
     };
     edit(&mut options);
-    CacheSettings::resolve(options)
+    CacheSettings::resolve(&options)
 }
 
 /// As if nobody but the cache mode said anything.

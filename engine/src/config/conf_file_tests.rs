@@ -198,3 +198,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn values_are_read_as_librados_16_reads_them() {
+    // Each pair was put to rados_conf_read_file and rados_conf_get of librados 16.2.15.
+    for (text, value_of_log_file) in [
+        ("[global]\nlog file = a \\# b\n", "a # b"),
+        ("[global]\nlog file = \"a \\# b\"\n", "a # b"),
+        ("[global]\r\nlog_file = a\r\n", "a"),
+        ("[global]\n# x \\\nlog_file = a\n", "a"),
+        ("[global]\nlog\tfile=e=\\\na/\\\n\"=\n", "e=a/\"="),
+        ("[global]\nlog file=/\\#\" ;\n", "/#\""),
+        ("[global]\nlog_file = =/\\\\b\\\\\n", "=/\\b\\"),
+        ("[global]\nlog_file = [v2:a]; x\n", "[v2:a]"),
+        ("log_file = a\n", "a"),
+    ] {
+        assert_eq!(value(&parse(text), "global", "log_file"), Some(value_of_log_file), "{text}");
+    }
+    assert!(message("[global]\nlog_file = \"a\\\nb\"\n").contains("x.conf:2"));
+}

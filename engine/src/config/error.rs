@@ -136,6 +136,7 @@ pub(super) fn near_matches<'a>(word: &str, candidates: impl IntoIterator<Item = 
     let folded = word.to_ascii_lowercase();
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= distance_max)
         .map(|candidate| (strsim::damerau_levenshtein(&folded, candidate), candidate))
         .filter(|&(distance, _)| distance <= distance_max)
         .collect();

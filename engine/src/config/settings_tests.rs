@@ -209,7 +209,7 @@ fn every_mistake_names_the_thing_the_place_and_what_was_meant() {
             "data/foo",
             &none,
             "log_file = $run_dir\nrun_dir = $log_file\n",
-            ["option run_dir", "/etc/ceph/ceph.conf:2", "expands into itself"],
+            ["option log_file", "/etc/ceph/ceph.conf:1", "expands into itself"],
         ),
         ("data/foo", &none, "[global\n", ["configuration file", "/etc/ceph/ceph.conf:1", "closing bracket"]),
         (
@@ -246,6 +246,41 @@ fn a_file_that_cannot_be_read_is_an_error_even_in_a_default_place() {
     );
     let missing = load("rbd:a/b:conf=/x", &Sources::default(), "").unwrap_err();
     assert_eq!((missing.kind(), missing.errno()), (ConfigErrorKind::MissingFile, 2));
+}
+
+#[test]
+fn cores_follow_the_list_of_cpus() {
+    let cores = |options: &str| load(&format!("rbd:data/foo{options}"), &Sources::default(), "");
+    let of = |options: &str| cores(options).unwrap().cores();
+    assert_eq!(of(":ringbd_cores=0"), 0);
+    assert_eq!(of(":ringbd_core_list=1-3"), 3);
+    assert_eq!(of(":ringbd_core_list=1-3:ringbd_cores=0"), 3);
+    assert_eq!(of(":ringbd_core_list=1-3:ringbd_cores=2"), 2);
+    let error = cores(":ringbd_core_list=1-3:ringbd_cores=4").unwrap_err().to_string();
+    assert!(error.contains("option ringbd_cores (the image string): 4 threads"), "{error}");
+}
+
+#[test]
+fn a_report_shows_who_set_what_and_no_secrets() {
+    let settings = settings("rbd:data/foo:key=AQsecret:rbd_cache_size=64M", &Sources::default(), "");
+    let report: Vec<String> = settings.report().collect();
+    assert_eq!(
+        report,
+        ["rbd_cache_size = 64 MiB (from the image string)", "key = (hidden) (from the image string)"]
+    );
+}
+
+#[test]
+fn a_path_with_spaces_is_one_file_if_it_exists() {
+    let files = [("/my conf/x.conf", "host = one"), ("/y.conf", "host = two")];
+    let host = |conf: &str| -> Result<String> {
+        let spec = format!("rbd:data/foo:conf={conf}");
+        let settings = load_files(&spec, &Sources::default(), &files)?;
+        Ok(settings.some_text("host").unwrap().to_owned())
+    };
+    assert_eq!(host("/my conf/x.conf").unwrap(), "one");
+    assert_eq!(host("/nonesuch.conf;/y.conf").unwrap(), "two");
+    assert!(host("/a /b").unwrap_err().to_string().contains("configuration file /a /b"));
 }
 
 #[test]

@@ -8,8 +8,11 @@ use std::path::Path;
 
 use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
 
+/// A target: it takes any bytes, and panics when ringbd is wrong.
+pub type Target = fn(&[u8]);
+
 /// Every target by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("conf_file", conf_file), ("image_spec", image_spec)];
+pub const TARGETS: &[(&str, Target)] = &[("conf_file", conf_file), ("image_spec", image_spec)];
 
 /// A configuration file parses or is refused with its line, and settings resolve from it or are refused on one line.
 pub fn conf_file(bytes: &[u8]) {
