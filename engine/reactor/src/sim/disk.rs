@@ -176,13 +176,6 @@ impl Disk {
         }
     }
 
-    /// Begins and completes an operation in one step, as synchronous code does. If the power fails in it, it stays
-    /// in flight.
-    pub(super) fn run(&mut self, inode: Inode, request: Request) -> io::Result<()> {
-        let op = self.begin(inode, request);
-        if self.cut_is_due() { Ok(()) } else { self.complete(op) }
-    }
-
     /// Fills `buf` with what readers see; returns how many bytes there were.
     pub(super) fn read(&self, inode: Inode, offset: u64, buf: &mut [u8]) -> usize {
         self.file(inode).visible().read(offset, buf)

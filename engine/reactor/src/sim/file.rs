@@ -268,7 +268,7 @@ impl SimFile {
 
     /// Direct I/O wants aligned memory, as on a real disk.
     fn check_memory(&self, buf: &Buf) -> io::Result<()> {
-        if self.file.direct && !buf.is_empty() && buf.as_ptr().addr() as u64 % SECTOR != 0 {
+        if self.file.direct && !buf.is_empty() && !(buf.as_ptr().addr() as u64).is_multiple_of(SECTOR) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         Ok(())

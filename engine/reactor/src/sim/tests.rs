@@ -94,7 +94,7 @@ fn ring_of_cores(sim: &Sim, world: &World) -> u64 {
             for round in 0..5u64 {
                 let got = receiver.recv().await.expect("the ring is whole");
                 write(&file, got as u8, 512, round * 512, Durability::Volatile).await.unwrap();
-                if random_u64() % 2 == 0 {
+                if random_u64().is_multiple_of(2) {
                     file.sync_data().await.unwrap();
                 }
                 next.send(got + 1);
@@ -309,7 +309,7 @@ async fn overwrite(acknowledged: &Cell<u8>) -> std::io::Result<()> {
     let file = world.open(Path::new("/record"), &rw().direct(true))?;
     world.sync_dir(Path::new("/"))?;
     for value in 1..20 {
-        if random_u64() % 2 == 0 {
+        if random_u64().is_multiple_of(2) {
             write(&file, value, 2048, 0, Durability::Durable).await?;
         } else {
             write(&file, value, 2048, 0, Durability::Volatile).await?;
@@ -493,7 +493,7 @@ async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     loop {
         match TcpStream::connect(address).await {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                sleep(Duration::from_millis(1)).await
+                sleep(Duration::from_millis(1)).await;
             }
             other => return other,
         }
@@ -548,9 +548,9 @@ fn a_partition_holds_bytes_back_until_it_heals() {
     let cut_off = sim.block_on(&client, async move {
         let waiting = spawn(echo(address, 10));
         sleep(Duration::from_secs(10)).await;
-        waiting
+        [waiting]
     });
-    let waiting = cut_off.unwrap();
+    let [waiting] = cut_off.unwrap();
     sim.heal(&server, &client);
     assert_eq!(sim.block_on(&client, waiting).unwrap().unwrap(), 10);
     sim.partition(&client, &server);
