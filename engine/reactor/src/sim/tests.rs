@@ -587,6 +587,71 @@ fn the_peer_of_a_dead_node_finds_out() {
     }
 }
 
+/// A client that works through a network of resets and partitions; how often it had to connect, and the trace.
+fn troubled_network(seed: u64) -> (u32, u64) {
+    let (sim, client) = sim(seed);
+    let (server, address) = echo_server(&sim, "server");
+    sim.configure_net(|net| net.reset = 0.02);
+    let work = sim.block_on(&client, async move {
+        [spawn(async move {
+            let mut attempts = 0;
+            for len in [10, 5_000, 100_000] {
+                loop {
+                    attempts += 1;
+                    match timeout(Duration::from_secs(5), echo(address, len)).await {
+                        Ok(Ok(echoed)) => break assert_eq!(echoed, len),
+                        Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(random_u64() % 10)).await,
+                    }
+                }
+            }
+            attempts
+        })]
+    });
+    let [work] = work.unwrap();
+    for _ in 0..5 {
+        sim.run_for(Duration::from_micros(700));
+        sim.partition(&client, &server);
+        sim.run_for(Duration::from_millis(client.random_u64() % 20_000));
+        sim.heal(&client, &server);
+    }
+    sim.configure_net(|net| net.reset = 0.0);
+    (sim.block_on(&client, work).unwrap(), sim.trace_hash())
+}
+
+#[test]
+fn a_troubled_network_is_worked_through_and_repeats_from_its_seed() {
+    let mut attempts = 0;
+    for seed in 0..100 {
+        let first = troubled_network(seed);
+        assert_eq!(first, troubled_network(seed), "seed {seed} gave two different runs");
+        attempts += first.0;
+    }
+    assert!(attempts > 400, "{attempts} attempts: there was hardly any trouble");
+}
+
+#[test]
+fn a_simulation_that_ends_leaves_nothing_behind() {
+    let (sim, world) = sim(15);
+    let (_server, address) = echo_server(&sim, "server");
+    let file = sim.block_on(&world, async move {
+        let file = World::current().open(Path::new("/f"), &rw()).unwrap();
+        let (mine, stream) = (file.clone(), connect(address).await.unwrap());
+        spawn_detached(async move {
+            let _stream = stream;
+            drop(write(&mine, 1, 512, 0, Durability::Volatile).await);
+            std::future::pending::<()>().await;
+        });
+        yield_now().await;
+        file
+    });
+    let held = world.clone();
+    let never_run = world.start_core(CoreConfig::default(), move || async move { drop(held) });
+    let shared = Arc::downgrade(&sim.scheduler.shared);
+    drop((file, world, _server, never_run));
+    drop(sim);
+    assert_eq!(shared.strong_count(), 0);
+}
+
 #[test]
 fn connections_are_reset_on_demand_and_by_chance() {
     let (sim, client) = sim(13);
