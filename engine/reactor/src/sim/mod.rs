@@ -110,6 +110,29 @@ impl PowerCut {
 }
 
 /// A simulation. It stays on the thread that made it.
+///
+/// ```
+/// use ringbd_reactor::{Buf, Durability, OpenOptions, Sim, SimConfig, World};
+/// use std::path::Path;
+///
+/// for seed in 0..100 {
+///     let sim = Sim::new(SimConfig::seeded(seed));
+///     let node = sim.node("a");
+///     // The power fails in the midst of the third disk operation, which is the write: after making the file
+///     // and syncing its directory.
+///     sim.cut_after_disk_ops(&node, 3);
+///     let cut = sim.block_on(&node, async {
+///         let world = World::current();
+///         let options = OpenOptions::new().read(true).write(true).create(true);
+///         let file = world.open(Path::new("/data"), &options)?;
+///         world.sync_dir(Path::new("/"))?;
+///         file.write_at(Buf::zeroed(4096), 0, Durability::Durable).await.0
+///     });
+///     assert!(cut.is_err());
+///     let len = sim.file(&node, "/data").expect("its name is durable").len();
+///     assert!(len == 0 || len == 4096);
+/// }
+/// ```
 pub struct Sim {
     scheduler: Rc<Scheduler>,
 }
