@@ -263,7 +263,9 @@ impl SimFile {
     }
 
     pub(crate) fn is_block_device(&self) -> bool {
-        false
+        let file = &self.file;
+        // Nobody hears what a file of a dead node was.
+        file.alive(|state| state.nodes[file.world.node].disk.is_device(file.inode)).unwrap_or(false)
     }
 
     /// Direct I/O wants aligned memory, as on a real disk.

@@ -261,6 +261,11 @@ impl Sim {
         self.disk(world, |disk| change(disk.config_mut()));
     }
 
+    /// Plugs a block device of zeroes into a node. It tears and loses what was not synced, as files do.
+    pub fn add_block_device(&self, world: &World, path: impl AsRef<Path>, len: u64) -> io::Result<()> {
+        self.disk(world, |disk| disk.add_device(path.as_ref(), len))
+    }
+
     /// Bytes of a node's disk that its files occupy.
     pub fn disk_used(&self, world: &World) -> u64 {
         self.disk(world, |disk| disk.used_bytes())

@@ -215,6 +215,27 @@ fn the_world_has_files_like_the_real_one() {
 }
 
 #[test]
+fn a_block_device_has_a_length_of_its_own() {
+    let (sim, world) = sim(16);
+    sim.configure_disk(&world, |disk| disk.capacity = Some(0));
+    sim.add_block_device(&world, "/dev/ring", 8192).unwrap();
+    assert!(sim.add_block_device(&world, "/dev/ring", 8192).is_err());
+    sim.block_on(&world, async {
+        let device = World::current().open(Path::new("/dev/ring"), &rw().direct(true)).unwrap();
+        assert!(device.is_block_device());
+        write(&device, 1, 8192, 0, Durability::Durable).await.unwrap();
+        device.punch_hole(4096, 4096).await.unwrap();
+        let error = write(&device, 1, 4096, 8192, Durability::Durable).await.unwrap_err();
+        assert_eq!((error.raw_os_error(), device.len().unwrap()), (Some(libc::ENOSPC), 8192));
+        assert!(device.set_len(0).is_err() && device.allocate(0, 4096).await.is_err());
+    })
+    .unwrap();
+    sim.power_cut(&world);
+    let content = sim.file(&world, "/dev/ring").unwrap();
+    assert_eq!((content.len(), &content[..4096], sim.disk_used(&world)), (8192, &[1; 4096][..], 0));
+}
+
+#[test]
 fn direct_io_wants_alignment() {
     let (sim, world) = sim(4);
     sim.block_on(&world, async {
