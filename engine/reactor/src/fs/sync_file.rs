@@ -58,6 +58,11 @@ impl SyncFile {
         }
     }
 
+    /// True when the length is 0.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
+
     /// Cuts or grows the file.
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         match &self.inner {
