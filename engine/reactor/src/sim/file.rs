@@ -263,12 +263,14 @@ impl SimFile {
     }
 
     pub(crate) fn is_block_device(&self) -> bool {
-        false
+        let file = &self.file;
+        // Nobody hears what a file of a dead node was.
+        file.alive(|state| state.nodes[file.world.node].disk.is_device(file.inode)).unwrap_or(false)
     }
 
     /// Direct I/O wants aligned memory, as on a real disk.
     fn check_memory(&self, buf: &Buf) -> io::Result<()> {
-        if self.file.direct && !buf.is_empty() && buf.as_ptr().addr() as u64 % SECTOR != 0 {
+        if self.file.direct && !buf.is_empty() && !(buf.as_ptr().addr() as u64).is_multiple_of(SECTOR) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         Ok(())
