@@ -58,6 +58,11 @@ impl SyncFile {
         }
     }
 
+    /// True when the length is 0.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
+
     /// Cuts or grows the file.
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         match &self.inner {
@@ -133,4 +138,10 @@ pub(super) fn try_lock(file: &std::fs::File) -> io::Result<bool> {
     }
     let error = io::Error::last_os_error();
     if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
+}
+
+/// Gives the lock up.
+pub(super) fn unlock(file: &std::fs::File) {
+    // SAFETY: flock takes no pointers. It fails only on a descriptor that is no file.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
