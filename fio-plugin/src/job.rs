@@ -52,7 +52,7 @@ impl Failure {
 }
 
 fn target(td: Thread, options: &JobOptions, file: FioFile) -> Result<Target, Failure> {
-    let file_given = td.string(c"filename").is_some();
+    let file_given = td.string(c"filename").is_some() || td.string(c"read_iolog").is_some();
     Target::new(options, file.name(), file_given)
         .map_err(|message| Failure { message, errno: libc::EINVAL })
 }
@@ -137,7 +137,7 @@ impl Job {
         Ok(job)
     }
 
-    /// Tells fio the size of a file in a job that is already set up (`create_serialize=0`).
+    /// Tells fio the size of a file in a job that is already set up (`create_serialize=0`, or a replayed log).
     pub(crate) fn add_file(&mut self, td: Thread, options: &JobOptions, file: FioFile) -> Status {
         /// Any size that lets fio go on to the first I/O, which then fails.
         const FAILED_FILE_BYTES: u64 = 1 << 40;
@@ -205,11 +205,16 @@ impl Job {
 
     /// A file is about to be used. The thread becomes a core at the first, the last moment before I/O: from then on
     /// it has to come back often, because other jobs may wait for what it owns.
-    pub(crate) fn open_file(&mut self, td: Thread, file: FioFile) -> bool {
+    ///
+    /// A failure is kept for the first I/O: fio takes a job whose files do not open for one without work to do.
+    pub(crate) fn open_file(&mut self, td: Thread, options: &JobOptions, file: FioFile) {
+        if self.files.get(file.index()).is_none_or(Option::is_none) {
+            self.add_file(td, options, file);
+        }
         if let Err(failure) = self.link.lend() {
             self.set_file(file.index(), FileState::Failed(failure.say()));
         }
-        let FileState::Image(image) = self.file(file) else { return true };
+        let FileState::Image(image) = self.file(file) else { return };
         let size = self.link.size(image);
         if let Some(end) = file.end().filter(|end| *end > size) {
             let name = self.link.name(image);
@@ -218,12 +223,10 @@ impl Job {
                  (lower size= or offset=, or grow the image with `ringbd resize`)"
             ));
             self.set_file(file.index(), FileState::Failed(libc::EINVAL));
-            return true;
-        }
-        if td.is_set(c"invalidate") {
+        } else if td.is_set(c"invalidate") {
+            // It has told the user if it failed, and fio goes on with a warm cache then too.
             self.invalidate(file);
         }
-        true
     }
 
     /// `fsync_on_close=1` means what it says.

@@ -149,8 +149,12 @@ unsafe extern "C" fn post_init(td: Thread) -> Status {
 }
 
 unsafe extern "C" fn open_file(td: Thread, file: FioFile) -> Status {
-    // SAFETY: fio opens the files of an engine without a disk in the job itself, after `init`.
-    Status::from(!unsafe { job(td) }.open_file(td, file))
+    let Some(options) = options_or_say(td) else { return 1 };
+    // SAFETY: fio opens the files of an engine without a disk in the job itself, after `init`. The job lies in memory
+    // of its own, so that it and the options are disjoint.
+    let (job, options) = unsafe { (job(td), &*options) };
+    job.open_file(td, options, file);
+    0
 }
 
 unsafe extern "C" fn close_file(td: Thread, file: FioFile) -> Status {
