@@ -1,53 +1,264 @@
-//! RAM stand-in.
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+//! All that the plugin asks of the engine: the size of an image, and a job's link to an engine, its images and its core.
+//!
+//! A job opens its images first, and lends its thread as a core right before its first I/O. From then on it polls until
+//! [`Link::close`], which gives the core's objects to the other jobs' cores, or writes them back.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use ringbd::config::{ImageSpec, Settings};
+use ringbd::store::Store;
+use ringbd::{Access, Buf, Core, Cores, Engine, EngineOptions, Error, ErrorKind, Image, OpenOptions, Region, Request};
+
 use crate::job::Failure;
+use crate::log::say;
+use crate::registry::{Engines, OpenImage, Registry, SharedEngine};
+use crate::settings;
 use crate::target::{Target, WaitMode};
 
+/// An image of a [`Link`].
 pub(crate) type ImageIndex = usize;
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Op { Read, Write, Discard, Flush }
-pub(crate) struct Region { pub(crate) start: *mut u8, pub(crate) len: usize }
-struct Ram { name: String, bytes: Mutex<Vec<u8>> }
-static RAMS: Mutex<Vec<Arc<Ram>>> = Mutex::new(Vec::new());
-pub(crate) struct Link { images: Vec<(Target, Arc<Ram>)>, done: Vec<(u64, Result<u64, i32>)>, wait: WaitMode, lent: bool }
 
-fn mb() -> u64 { std::env::var("RINGBD_FIO_RAM_MB").ok().and_then(|v| v.parse().ok()).unwrap_or(64) << 20 }
-pub(crate) fn image_size(t: &Target) -> Result<u64, Failure> {
-    if t.image.contains("missing") { return Err(Failure { message: format!("open {}: not found", t.image), errno: libc::ENOENT }); }
-    Ok(mb()) }
+/// What a unit asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Read,
+    Write,
+    Discard,
+    Flush,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let errno = error.errno();
+        let message = match error.kind() {
+            ErrorKind::Busy => format!("{error}; jobs of one fio can share a store only with thread=1"),
+            _ => error.to_string(),
+        };
+        Failure { message, errno }
+    }
+}
+
+/// Looks up how large an image is. Leaves no thread, ring or descriptor behind, so that a fork may follow.
+pub(crate) fn image_size(target: &Target) -> Result<u64, Failure> {
+    let (spec, settings) = settings::resolve(target)?;
+    let dir = store_dir(&spec, &settings)?;
+    let mut engines = Registry::of_process().lock();
+    match engines.of_store(&dir) {
+        Some(shared) => size_in(shared.engine.store(), &spec),
+        None => size_in(&open_store(&dir)?, &spec),
+    }
+}
+
+/// What ties one job to the engine.
+pub(crate) struct Link {
+    wait_mode: WaitMode,
+    spin: Duration,
+    store: Option<PathBuf>,
+    images: Vec<(Target, Image)>,
+    buffers: Option<Region>,
+    core: Option<Core>,
+}
+
 impl Link {
-    pub(crate) fn new(wait: WaitMode, depth: usize) -> Link { Link { images: vec![], done: Vec::with_capacity(depth), wait, lent: false } }
-    pub(crate) fn open(&mut self, t: &Target) -> Result<ImageIndex, Failure> {
-        image_size(t)?;
-        if let Some(i) = self.images.iter().position(|(x, _)| x == t) { return Ok(i); }
-        let mut rams = RAMS.lock().unwrap_or_else(|e| e.into_inner());
-        let ram = match rams.iter().find(|r| r.name == t.image) { Some(r) => r.clone(), None => { let r = Arc::new(Ram { name: t.image.clone(), bytes: Mutex::new(vec![0; mb() as usize]) }); rams.push(r.clone()); r } };
-        self.images.push((t.clone(), ram)); Ok(self.images.len() - 1)
+    pub(crate) fn new(wait_mode: WaitMode) -> Link {
+        Link { wait_mode, spin: Duration::ZERO, store: None, images: Vec::new(), buffers: None, core: None }
     }
-    pub(crate) fn is_read_only(&self, i: ImageIndex) -> bool { self.images[i].0.snap.is_some() }
-    pub(crate) fn name(&self, i: ImageIndex) -> String { self.images[i].0.image.clone() }
-    pub(crate) fn size(&self, i: ImageIndex) -> u64 { self.images[i].1.bytes.lock().map(|b| b.len() as u64).unwrap_or(0) }
-    pub(crate) fn set_buffers(&mut self, r: Region) { tracing::info!("buffers {:?}+{}", r.start, r.len); }
-    pub(crate) fn lend(&mut self) -> Result<(), Failure> { if !self.lent { tracing::info!("lend {:?}", self.wait); self.lent = true; } Ok(()) }
-    pub(crate) fn flush(&mut self, _: ImageIndex) -> Result<(), Failure> { tracing::info!("flush"); Ok(()) }
-    pub(crate) fn invalidate(&mut self, _: ImageIndex) -> Result<(), Failure> { tracing::info!("invalidate"); Ok(()) }
-    pub(crate) unsafe fn submit(&mut self, image: ImageIndex, op: Op, offset: u64, ptr: *mut u8, len: u64, token: u64) {
-        let mut b = self.images[image].1.bytes.lock().unwrap_or_else(|e| e.into_inner());
-        if op != Op::Flush && offset + len > b.len() as u64 { self.done.push((token, Err(libc::EINVAL))); return; }
-        let (o, l) = (offset as usize, len as usize);
-        // SAFETY: stand-in.
-        unsafe { match op {
-            Op::Read => std::ptr::copy_nonoverlapping(b[o..o + l].as_ptr(), ptr, l),
-            Op::Write => { std::ptr::copy_nonoverlapping(ptr, b[o..o + l].as_mut_ptr(), l);
-                if o == 1 << 20 && std::env::var_os("RINGBD_FIO_CORRUPT").is_some() { b[o + 100] ^= 1; } }
-            Op::Discard => b[o..o + l].fill(0),
-            Op::Flush => {}
-        } }
-        self.done.push((token, Ok(len)));
+
+    /// Opens an image, or finds it open in this job. An image that another job of the process has open with the same
+    /// target is shared.
+    pub(crate) fn open(&mut self, target: &Target) -> Result<ImageIndex, Failure> {
+        if let Some(index) = self.images.iter().position(|(open, _)| open == target) {
+            return Ok(index);
+        }
+        let (spec, settings) = settings::resolve(target)?;
+        let dir = store_dir(&spec, &settings)?;
+        if let Some(other) = self.store.as_ref().filter(|store| **store != dir) {
+            let (other, dir) = (other.display(), dir.display());
+            let message = format!("the job uses the stores {other} and {dir} (give each store a job of its own)");
+            return Err(Failure { message, errno: libc::EINVAL });
+        }
+        let mut engines = lock(&mut self.core);
+        let shared = match engines.of_store(&dir) {
+            Some(shared) => shared,
+            None => engines.add(start_engine(&dir)?),
+        };
+        if self.store.is_none() {
+            shared.jobs += 1;
+            self.store = Some(dir);
+            self.spin = settings.spin();
+        }
+        let open = shared.images.iter_mut().find(|open| open.target == *target);
+        let image = match open {
+            Some(open) => {
+                open.jobs += 1;
+                open.image.clone()
+            }
+            None => {
+                let image = open_image(&shared.engine, &spec, &settings)?;
+                settings::note_overruled(target, &spec, &settings);
+                tracing::info!("{} is open, {}", image.name(), image.cache());
+                shared.images.push(OpenImage { target: target.clone(), image: image.clone(), jobs: 1 });
+                image
+            }
+        };
+        self.images.push((target.clone(), image));
+        Ok(self.images.len() - 1)
     }
-    pub(crate) fn poll(&mut self) {}
-    pub(crate) fn wait(&mut self, _: Option<Duration>) {}
-    pub(crate) fn completions(&mut self) -> impl Iterator<Item = (u64, Result<u64, i32>)> { self.done.drain(..) }
-    pub(crate) fn close(self) -> Result<(), Failure> { tracing::info!("close"); Ok(()) }
+
+    pub(crate) fn size(&self, image: ImageIndex) -> u64 {
+        self.images[image].1.size()
+    }
+
+    pub(crate) fn name(&self, image: ImageIndex) -> &str {
+        self.images[image].1.name()
+    }
+
+    pub(crate) fn is_read_only(&self, image: ImageIndex) -> bool {
+        self.images[image].1.access() == Access::ReadOnly
+    }
+
+    /// Memory for the kernel to know when the core is lent.
+    pub(crate) fn set_buffers(&mut self, region: Region) {
+        self.buffers = Some(region);
+    }
+
+    /// Makes this thread a core of its images' engine.
+    pub(crate) fn lend(&mut self) -> Result<(), Failure> {
+        let Some((_, image)) = self.images.first().filter(|_| self.core.is_none()) else { return Ok(()) };
+        let mut core = image.engine().lend()?;
+        if let Some(region) = self.buffers {
+            core.register_buffers(&[region]);
+        }
+        self.core = Some(core);
+        Ok(())
+    }
+
+    /// Begins a request; `token` comes back with its completion.
+    ///
+    /// # Safety
+    /// The `len` bytes from `start` on are the engine's until the completion is taken: there, and changed by nobody.
+    /// Only reads and writes use them.
+    #[inline]
+    pub(crate) unsafe fn submit(
+        &mut self,
+        image: ImageIndex,
+        op: Op,
+        offset: u64,
+        start: *mut u8,
+        len: u64,
+        token: u64,
+    ) {
+        // SAFETY: by the contract above, until the completion drops the buffer.
+        let buf = || unsafe { Buf::lent(start, len as usize) };
+        let request = match op {
+            Op::Read => Request::read(offset, buf()),
+            Op::Write => Request::write(offset, buf()),
+            Op::Discard => Request::discard(offset, len),
+            Op::Flush => Request::flush(),
+        };
+        let core = self.core.as_mut().expect("a file is open only if the core was lent");
+        core.submit(&self.images[image].1, request, token);
+    }
+
+    /// Does what can be done without waiting.
+    #[inline]
+    pub(crate) fn poll(&mut self) {
+        if let Some(core) = &mut self.core {
+            core.poll();
+        }
+    }
+
+    /// Waits until something happened, in the way of the job's `wait_mode`, or until `limit` is over.
+    pub(crate) fn wait(&mut self, limit: Option<Duration>) {
+        let Some(core) = &mut self.core else { return };
+        match self.wait_mode {
+            WaitMode::Park => core.wait(limit),
+            WaitMode::Poll => {
+                core.poll();
+            }
+            WaitMode::Adaptive => {
+                let start = Instant::now();
+                let spin = limit.map_or(self.spin, |limit| limit.min(self.spin));
+                while !core.poll() {
+                    if start.elapsed() >= spin {
+                        return core.wait(limit.map(|limit| limit.saturating_sub(spin)));
+                    }
+                    std::hint::spin_loop();
+                }
+            }
+        }
+    }
+
+    /// The next request that ended: its token, and how many bytes it did.
+    #[inline]
+    pub(crate) fn next_completion(&mut self) -> Option<(u64, Result<u64, Error>)> {
+        let done = self.core.as_mut()?.next_completion()?;
+        Some((done.token, done.result))
+    }
+
+    /// Writes back and makes durable what was acknowledged.
+    pub(crate) fn flush(&mut self, image: ImageIndex) -> Result<(), Failure> {
+        let image = self.images[image].1.clone();
+        self.core.as_mut().map_or(Ok(()), |core| Ok(core.block_on(image.flush())?))
+    }
+
+    /// Writes back and drops what is cached.
+    pub(crate) fn invalidate(&mut self, image: ImageIndex) -> Result<(), Failure> {
+        let image = self.images[image].1.clone();
+        self.core.as_mut().map_or(Ok(()), |core| Ok(core.block_on(image.invalidate_cache())?))
+    }
+
+    /// Ends the job's part: images that no other job has open are written back and closed, then the thread is a core no
+    /// more, and with the last job the engine ends. Again is nothing.
+    pub(crate) fn close(&mut self) -> Result<(), Failure> {
+        let Some(store) = self.store.take() else { return Ok(()) };
+        let mut engines = lock(&mut self.core);
+        let shared = engines.of_store(&store).expect("an engine stays while it has jobs");
+        if self.core.is_none() && shared.engine.cores() > 0 {
+            // What other jobs left of an image lies with the cores there are, and closing needs one to ask them.
+            self.lend()?;
+        }
+        let mut outcome = Ok(());
+        for (target, image) in self.images.drain(..) {
+            let place = shared.images.iter().position(|open| open.target == target);
+            let place = place.expect("an image stays while it has jobs");
+            shared.images[place].jobs -= 1;
+            if shared.images[place].jobs == 0 {
+                shared.images.remove(place);
+                if let Some(core) = &mut self.core {
+                    outcome = outcome.and(core.block_on(image.close()));
+                }
+            }
+        }
+        self.core = None;
+        shared.jobs -= 1;
+        if shared.jobs == 0 {
+            engines.remove(&store);
+        }
+        Ok(outcome?)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Err(failure) = self.close() {
+            say(failure.message);
+        }
+    }
+}
+
+/// Takes the registry's lock. A thread that is a core works on while it waits, because the holder may need it.
+fn lock(core: &mut Option<Core>) -> MutexGuard<'static, Engines> {
+    let registry = Registry::of_process();
+    let Some(core) = core else { return registry.lock() };
+    loop {
+        if let Some(engines) = registry.try_lock() {
+            return engines;
+        }
+        if !core.poll() {
+            std::thread::yield_now();
+        }
+    }
 }

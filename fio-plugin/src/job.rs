@@ -6,10 +6,12 @@
 
 use std::time::{Duration, Instant};
 
+use ringbd::Region;
+
 use crate::abi::layout::{Release, UNIT_LAYOUTS, UnitLayout, ddir};
 use crate::abi::symbols::{Status, Symbols};
 use crate::abi::view::{FioFile, Thread, Timespec, Unit};
-use crate::engine_link::{self, ImageIndex, Link, Op, Region};
+use crate::engine_link::{self, ImageIndex, Link, Op};
 use crate::log::say;
 use crate::options::JobOptions;
 use crate::target::Target;
@@ -99,6 +101,7 @@ pub(crate) struct Job {
     depth: usize,
     queued: Vec<(Unit, ImageIndex)>,
     in_flight: usize,
+    told_failure: bool,
     /// Completed units. Those before `next` were handed to fio, the last batch of them from `batch` on.
     done: Vec<Unit>,
     batch: usize,
@@ -119,12 +122,13 @@ impl Job {
             symbols,
             layout: UNIT_LAYOUTS[0],
             clocks: Clocks::of_job(td, release),
-            link: Link::new(options.wait_mode(), depth),
+            link: Link::new(options.wait_mode()),
             files: Vec::new(),
             units: Vec::with_capacity(depth),
             depth,
             queued: Vec::with_capacity(depth),
             in_flight: 0,
+            told_failure: false,
             done: Vec::with_capacity(depth),
             batch: 0,
             next: 0,
@@ -199,7 +203,9 @@ impl Job {
         let Some(block) = td.block_bytes_max().and_then(|bytes| usize::try_from(bytes).ok()) else { return };
         let even = (last - first) == block * (self.units.len() - 1);
         if first != 0 && even {
-            self.link.set_buffers(Region { start: first as *mut u8, len: last - first + block });
+            // SAFETY: fio frees this memory after the units, and `retire` has dropped the core before the first unit
+            // goes.
+            self.link.set_buffers(unsafe { Region::new(first as *mut u8, last - first + block) });
         }
     }
 
@@ -306,7 +312,7 @@ impl Job {
                 }
             };
             // SAFETY: the transfer buffer belongs to the unit, which fio leaves alone until its completion was taken;
-            // `quiesce` waits for it before fio frees the memory.
+            // `retire` waits for it before fio frees the memory.
             unsafe {
                 self.link.submit(image, op, unit.offset(layout), unit.transfer_buffer(layout), unit.len(layout), unit.token());
             }
@@ -338,7 +344,7 @@ impl Job {
 
     #[inline]
     fn reap(&mut self) {
-        for (token, result) in self.link.completions() {
+        while let Some((token, result)) = self.link.next_completion() {
             // SAFETY: the token was made from a unit in `commit`, and fio keeps units until `cleanup`.
             let unit = unsafe { Unit::from_token(token) };
             match result {
@@ -348,10 +354,21 @@ impl Job {
                         unit.set_residue(&self.layout, len - bytes);
                     }
                 }
-                Err(errno) => unit.fail(&self.layout, errno),
+                Err(error) => {
+                    unit.fail(&self.layout, error.errno());
+                    self.say_once(&error);
+                }
             }
             self.in_flight -= 1;
             self.done.push(unit);
+        }
+    }
+
+    /// fio shows an errno; the first failure of a job is told in full.
+    #[cold]
+    fn say_once(&mut self, error: &dyn std::fmt::Display) {
+        if !std::mem::replace(&mut self.told_failure, true) {
+            say(error);
         }
     }
 
@@ -373,17 +390,14 @@ impl Job {
         self.done[self.batch + index]
     }
 
-    /// Waits until the engine uses no unit any more. fio has reaped them all, except where it gave a job up.
-    pub(crate) fn quiesce(&mut self) {
+    /// Ends the job on the engine, before fio frees units and buffers: waits until none is in use, gives the core back,
+    /// and closes the images that nobody else uses. Again is nothing.
+    pub(crate) fn retire(&mut self) {
+        // fio has reaped all units, except where it gave a job up.
         while self.in_flight > 0 {
             self.link.wait(None);
             self.reap();
         }
-    }
-
-    /// Ends the job: the thread is a core no longer, and images that nobody else uses are flushed and closed.
-    pub(crate) fn finish(mut self) {
-        self.quiesce();
         if let Err(failure) = self.link.close() {
             failure.say();
         }

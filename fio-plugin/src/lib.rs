@@ -11,6 +11,8 @@ mod job;
 mod log;
 mod ops;
 mod options;
+mod registry;
+mod settings;
 mod target;
 
 /// The entry point that fio looks up.

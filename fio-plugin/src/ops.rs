@@ -138,7 +138,7 @@ unsafe extern "C" fn io_u_free(td: Thread, _unit: Unit) {
     let Some(options) = options_of(td) else { return };
     // SAFETY: fio frees units after the job's loop and before `cleanup`; without a successful `init` there is no job.
     if let Some(job) = unsafe { (*options).job.as_mut() } {
-        job.quiesce();
+        job.retire();
     }
 }
 
@@ -206,6 +206,6 @@ unsafe extern "C" fn cleanup(td: Thread) {
     let job = std::mem::replace(unsafe { &mut (*options).job }, std::ptr::null_mut());
     if !job.is_null() {
         // SAFETY: `init` made it with `Box::into_raw`, and it was just taken away from where the hooks find it.
-        unsafe { Box::from_raw(job) }.finish();
+        unsafe { Box::from_raw(job) }.retire();
     }
 }
