@@ -4,12 +4,14 @@
 //! [`Link::close`], which gives the core's objects to the other jobs' cores, or writes them back.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use ringbd::config::{ImageSpec, Settings};
-use ringbd::store::Store;
-use ringbd::{Access, Buf, Core, Cores, Engine, EngineOptions, Error, ErrorKind, Image, OpenOptions, Region, Request};
+use ringbd::store::{ImageName, OpenMode, Store, StoreError};
+use ringbd::{
+    Access, Buf, CORES_MAX, Core, Cores, Engine, EngineOptions, Error, Image, OpenOptions, Region, Request, World,
+};
 
 use crate::job::Failure;
 use crate::log::say;
@@ -31,29 +33,31 @@ pub(crate) enum Op {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let errno = error.errno();
-        let message = match error.kind() {
-            ErrorKind::Busy => format!("{error}; jobs of one fio can share a store only with thread=1"),
-            _ => error.to_string(),
-        };
-        Failure { message, errno }
+        Failure { message: error.to_string(), errno: error.errno() }
     }
 }
 
 /// Looks up how large an image is. Leaves no thread, ring or descriptor behind, so that a fork may follow.
-pub(crate) fn image_size(target: &Target) -> Result<u64, Failure> {
+///
+/// With a group, the job is one more that will run as a thread of this process, beside the others of its group.
+pub(crate) fn image_size(target: &Target, group: Option<u32>) -> Result<u64, Failure> {
     let (spec, settings) = settings::resolve(target)?;
     let dir = store_dir(&spec, &settings)?;
     let mut engines = Registry::of_process().lock();
-    match engines.of_store(&dir) {
+    let size = match engines.of_store(&dir) {
         Some(shared) => size_in(shared.engine.store(), &spec),
-        None => size_in(&open_store(&dir)?, &spec),
+        None => size_in(&open_store(&dir, OpenMode::ReadOnly)?, &spec),
+    }?;
+    if let Some(group) = group {
+        engines.plan(&dir, group);
     }
+    Ok(size)
 }
 
 /// What ties one job to the engine.
 pub(crate) struct Link {
     wait_mode: WaitMode,
+    group: u32,
     spin: Duration,
     store: Option<PathBuf>,
     images: Vec<(Target, Image)>,
@@ -62,8 +66,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(wait_mode: WaitMode) -> Link {
-        Link { wait_mode, spin: Duration::ZERO, store: None, images: Vec::new(), buffers: None, core: None }
+    /// A link without images, of a job in a group of jobs that run at the same time.
+    pub(crate) fn new(wait_mode: WaitMode, group: u32) -> Link {
+        let (spin, images) = (Duration::ZERO, Vec::new());
+        Link { wait_mode, group, spin, store: None, images, buffers: None, core: None }
     }
 
     /// Opens an image, or finds it open in this job. An image that another job of the process has open with the same
@@ -80,10 +86,11 @@ impl Link {
             return Err(Failure { message, errno: libc::EINVAL });
         }
         let mut engines = lock(&mut self.core);
-        let shared = match engines.of_store(&dir) {
-            Some(shared) => shared,
-            None => engines.add(start_engine(&dir)?),
-        };
+        if engines.of_store(&dir).is_none() {
+            let jobs = engines.jobs_expected(&dir, self.group);
+            engines.add(start_engine(&dir, jobs)?);
+        }
+        let shared = engines.of_store(&dir).expect("it was there or has just been added");
         if self.store.is_none() {
             shared.jobs += 1;
             self.store = Some(dir);
@@ -218,7 +225,9 @@ impl Link {
         let shared = engines.of_store(&store).expect("an engine stays while it has jobs");
         if self.core.is_none() && shared.engine.cores() > 0 {
             // What other jobs left of an image lies with the cores there are, and closing needs one to ask them.
-            self.lend()?;
+            if let Err(failure) = self.lend() {
+                say(failure.message);
+            }
         }
         let mut outcome = Ok(());
         for (target, image) in self.images.drain(..) {
@@ -261,4 +270,50 @@ fn lock(core: &mut Option<Core>) -> MutexGuard<'static, Engines> {
             std::thread::yield_now();
         }
     }
+}
+
+fn store_dir(spec: &ImageSpec, settings: &Settings) -> Result<PathBuf, Failure> {
+    settings.store().map(Path::to_owned).ok_or_else(|| Failure {
+        message: format!(
+            "image {}: no store is named (give store=DIR, or set RINGBD_STORE in the environment)",
+            spec.short()
+        ),
+        errno: libc::EINVAL,
+    })
+}
+
+fn open_store(dir: &Path, mode: OpenMode) -> Result<Store, Failure> {
+    Store::open(&World::real(), dir, mode).map_err(store_failure)
+}
+
+fn start_engine(dir: &Path, jobs: usize) -> Result<SharedEngine, Failure> {
+    let store = open_store(dir, OpenMode::ReadWrite)?;
+    // The spinning is done here, job by job, as each job's wait_mode says.
+    let cores = Cores::Lent(jobs.clamp(1, CORES_MAX));
+    let options = EngineOptions { cores, spin: Duration::ZERO, ..EngineOptions::default() };
+    let engine = Engine::start(store, options)?;
+    Ok(SharedEngine { store: dir.to_owned(), engine, jobs: 0, images: Vec::new() })
+}
+
+fn size_in(store: &Store, spec: &ImageSpec) -> Result<u64, Failure> {
+    let namespace = spec.namespace.as_deref().unwrap_or_default();
+    let name = ImageName { pool: &spec.pool, namespace, image: &spec.image };
+    match store.image(name) {
+        Ok(record) => Ok(record.size),
+        Err(error @ StoreError::NotFound { .. }) => {
+            let plain = ImageSpec { snap: None, ..spec.clone() }.short();
+            let message = format!("{error}; `ringbd create {plain} --size 10G` makes it");
+            Err(Failure { message, errno: error.errno() })
+        }
+        Err(error) => Err(store_failure(error)),
+    }
+}
+
+/// Opens an image as a job uses it: fio leaves a buffer alone while a write of it is under way.
+fn open_image(engine: &Engine, spec: &ImageSpec, settings: &Settings) -> Result<Image, Failure> {
+    Ok(engine.open(spec, &OpenOptions::new(settings).with_stable_buffers())?)
+}
+
+fn store_failure(error: StoreError) -> Failure {
+    Failure { message: error.to_string(), errno: error.errno() }
 }

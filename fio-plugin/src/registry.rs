@@ -28,22 +28,46 @@ pub(crate) struct SharedEngine {
     pub(crate) images: Vec<OpenImage>,
 }
 
-/// All engines of the process.
+/// Thread jobs that will use a store at the same time.
+struct Planned {
+    store: PathBuf,
+    group: u32,
+    jobs: usize,
+}
+
+/// All engines of the process, and the jobs that fio has announced.
 #[derive(Default)]
-pub(crate) struct Engines(Vec<SharedEngine>);
+pub(crate) struct Engines {
+    running: Vec<SharedEngine>,
+    planned: Vec<Planned>,
+}
 
 impl Engines {
     pub(crate) fn of_store(&mut self, store: &Path) -> Option<&mut SharedEngine> {
-        self.0.iter_mut().find(|shared| shared.store == store)
+        self.running.iter_mut().find(|shared| shared.store == store)
     }
 
-    pub(crate) fn add(&mut self, shared: SharedEngine) -> &mut SharedEngine {
-        self.0.push(shared);
-        self.0.last_mut().expect("one was pushed")
+    pub(crate) fn add(&mut self, shared: SharedEngine) {
+        self.running.push(shared);
     }
 
     pub(crate) fn remove(&mut self, store: &Path) {
-        self.0.retain(|shared| shared.store != store);
+        self.running.retain(|shared| shared.store != store);
+    }
+
+    /// Takes note of a job that will run as a thread of this process.
+    pub(crate) fn plan(&mut self, store: &Path, group: u32) {
+        let same = |planned: &&mut Planned| planned.store == store && planned.group == group;
+        match self.planned.iter_mut().find(same) {
+            Some(planned) => planned.jobs += 1,
+            None => self.planned.push(Planned { store: store.to_owned(), group, jobs: 1 }),
+        }
+    }
+
+    /// How many jobs will share an engine on `store` with a job of `group`, that job included.
+    pub(crate) fn jobs_expected(&self, store: &Path, group: u32) -> usize {
+        let same = |planned: &&Planned| planned.store == store && planned.group == group;
+        self.planned.iter().find(same).map_or(1, |planned| planned.jobs)
     }
 }
 
@@ -85,5 +109,32 @@ impl Registry {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_counted_by_store_and_group() {
+        let mut engines = Engines::default();
+        let (one, two) = (Path::new("/one"), Path::new("/two"));
+        for (store, group) in [(one, 0), (one, 0), (two, 0), (one, 1)] {
+            engines.plan(store, group);
+        }
+        assert_eq!(engines.jobs_expected(one, 0), 2);
+        assert_eq!(engines.jobs_expected(two, 0), 1);
+        assert_eq!(engines.jobs_expected(one, 1), 1);
+        assert_eq!(engines.jobs_expected(two, 7), 1, "a job that was not announced is still one");
+    }
+
+    #[test]
+    fn a_process_has_one_registry() {
+        assert!(std::ptr::eq(Registry::of_process(), Registry::of_process()));
+        let held = Registry::of_process().lock();
+        assert!(Registry::of_process().try_lock().is_none());
+        drop(held);
+        assert!(Registry::of_process().try_lock().is_some());
     }
 }

@@ -3,8 +3,8 @@
 //! Needs `fio` and a release build of the plugin (`RINGBD_FIO_PLUGIN` names another). Where one is missing the tests
 //! say so and pass, except in the gate (`CI=true`), where they fail.
 
-use ringbd::config::ImageSpec;
-use ringbd::store::Store;
+use ringbd::World;
+use ringbd::store::{CreateImage, CreateStore, ImageName, Store};
 use serde_json::Value;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -72,8 +72,11 @@ impl Lab {
     }
 
     fn make_store(&self, name: &str) {
-        let dir = self.path(name);
-        create_store(&dir, &["img", "img2"], 16 * MIB);
+        let store = Store::create(&World::real(), &self.path(name), &CreateStore::default()).unwrap();
+        for image in ["img", "img2"] {
+            let name = ImageName { pool: "rbd", namespace: "", image };
+            store.create_image(name, &CreateImage::new(16 * MIB), &mut |_, _| {}).unwrap();
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -50,19 +50,32 @@ fn ioops_version(symbols: &Symbols) -> Option<i32> {
 pub(crate) const STAMP: [u32; 2] = [0x5bd0_f10e, !0x5bd0_f10e];
 
 /// Finds the engine's options of a job, which carry [`STAMP`] in bytes 8 to 16.
-///
-/// The place is the same for all jobs of a process, so it is looked for once.
 #[inline]
 pub(crate) fn engine_options(job: Thread) -> Option<*mut u8> {
-    static OFFSET: AtomicUsize = AtomicUsize::new(0);
-    let mut offset = OFFSET.load(Ordering::Relaxed);
-    if offset == 0 {
-        offset = search(job)?;
-        OFFSET.store(offset, Ordering::Relaxed);
-    }
+    let offset = options_offset(job)?;
     // SAFETY: the offset was found by `search`, inside `struct thread_data`.
     let options = unsafe { job.word(offset) } as *mut u8;
     (!options.is_null()).then_some(options)
+}
+
+/// The number of the job's group. Jobs of one group run at the same time.
+pub(crate) fn group(job: Thread) -> Option<u32> {
+    let offset = options_offset(job)? + thread_data::GROUP_BEHIND_ENGINE_OPTIONS;
+    // SAFETY: the place is inside `struct thread_data`, a few words behind the engine's options.
+    Some(unsafe { job.word(offset) } as u32)
+}
+
+/// Where jobs keep the engine's options. The same for all jobs of a process, so it is looked for once.
+#[inline]
+fn options_offset(job: Thread) -> Option<usize> {
+    static OFFSET: AtomicUsize = AtomicUsize::new(0);
+    let offset = OFFSET.load(Ordering::Relaxed);
+    if offset != 0 {
+        return Some(offset);
+    }
+    let offset = search(job)?;
+    OFFSET.store(offset, Ordering::Relaxed);
+    Some(offset)
 }
 
 #[cold]

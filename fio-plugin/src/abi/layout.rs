@@ -11,6 +11,8 @@ pub(crate) mod thread_data {
     pub(crate) const OPTIONS: usize = 24;
     /// Where `eo` was in a release. The first guess of a search, never trusted unverified.
     pub(crate) const ENGINE_OPTIONS_SEEN: [usize; 9] = [4208, 4216, 3280, 3304, 3520, 3528, 3560, 3584, 3616];
+    /// `groupid` lies so far behind `eo` in every release. Jobs of one group run at the same time.
+    pub(crate) const GROUP_BEHIND_ENGINE_OPTIONS: usize = 24;
     /// `eo` lies between these in any release that could be told apart; the search stays inside.
     pub(crate) const ENGINE_OPTIONS_RANGE: std::ops::Range<usize> = 2048..8192;
 }
@@ -322,6 +324,15 @@ mod tests {
         for (layout, (releases, fact)) in UNIT_LAYOUTS.iter().zip(facts) {
             let UnitLayout { verify_list, offset, buf, xfer_buf, xfer_buflen, resid, error } = *layout;
             assert_eq!([verify_list, offset, buf, xfer_buf, xfer_buflen, resid, error], fact, "{releases}");
+        }
+    }
+
+    #[test]
+    fn the_group_follows_the_engine_options() {
+        // `groupid` in the releases of ENGINE_OPTIONS_SEEN.
+        let groups = [4232, 4240, 3304, 3328, 3544, 3552, 3584, 3608, 3640];
+        for (options, group) in thread_data::ENGINE_OPTIONS_SEEN.into_iter().zip(groups) {
+            assert_eq!(options + thread_data::GROUP_BEHIND_ENGINE_OPTIONS, group);
         }
     }
 

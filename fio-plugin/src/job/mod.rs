@@ -1,44 +1,22 @@
 //! One running fio job: its units and files on one side, the engine on the other.
-//!
-//! An I/O goes `queue` → `commit` → engine → `take_events` → `event`. Nothing on this way allocates, locks or reads a
-//! clock that fio does not ask for: the lists have fio's queue depth as capacity, and the token of a request is the
-//! address of its unit.
 
-use std::time::{Duration, Instant};
+mod clocks;
+mod flow;
+mod planned;
 
 use ringbd::Region;
 
-use crate::abi::layout::{Release, UNIT_LAYOUTS, UnitLayout, ddir};
+use crate::abi::detect;
+use crate::abi::layout::{Release, UNIT_LAYOUTS, UnitLayout};
 use crate::abi::symbols::{Status, Symbols};
-use crate::abi::view::{FioFile, Thread, Timespec, Unit};
-use crate::engine_link::{self, ImageIndex, Link, Op};
+use crate::abi::view::{FioFile, Thread, Unit};
+use crate::engine_link::{ImageIndex, Link};
 use crate::log::say;
 use crate::options::JobOptions;
 use crate::target::Target;
-
-/// The files whose size fio asked for before the job started, perhaps in the parent of its process.
-///
-/// Only names: no descriptor, thread or ring is kept, so a fork copies nothing that matters.
-#[derive(Default)]
-pub(crate) struct PlannedFiles(Vec<(usize, Target)>);
-
-impl PlannedFiles {
-    /// Tells fio the size of a file, and remembers what to open later.
-    pub(crate) fn add(&mut self, td: Thread, options: &JobOptions, file: FioFile) -> Status {
-        let size = target(td, options, file).and_then(|target| {
-            let size = engine_link::image_size(&target)?;
-            self.0.push((file.index(), target));
-            Ok(size)
-        });
-        match size {
-            Ok(size) => {
-                file.set_size(size);
-                0
-            }
-            Err(failure) => failure.say(),
-        }
-    }
-}
+use clocks::Clocks;
+use flow::Trim;
+pub(crate) use planned::PlannedFiles;
 
 /// Why a job cannot go on, for its user and for fio.
 pub(crate) struct Failure {
@@ -51,6 +29,10 @@ impl Failure {
         say(&self.message);
         self.errno
     }
+}
+
+fn group(td: Thread) -> u32 {
+    detect::group(td).unwrap_or_default()
 }
 
 fn target(td: Thread, options: &JobOptions, file: FioFile) -> Result<Target, Failure> {
@@ -68,28 +50,6 @@ enum FileState {
     Failed(i32),
 }
 
-/// Which requests get an issue time here, and whether fio needs a submission latency of them.
-#[derive(Clone, Copy)]
-struct Clocks {
-    /// The job's statistics need `issue_time`, or its submission latency, set by the engine.
-    stamp: bool,
-}
-
-impl Clocks {
-    /// Decides for a job. Where the engine can set issue times, one clock read serves a whole batch. A replayed log is
-    /// the exception: its pace hangs on a time that only fio can note, so there the job is taken back to fio's way.
-    fn of_job(td: Thread, release: &Release) -> Clocks {
-        let off = |name| td.is_set(name);
-        let replays = td.string(c"read_iolog").is_some();
-        let by_engine = release.sets_issue_time != 0 && !replays;
-        if replays {
-            td.clear_engine_flag(release, release.sets_issue_time);
-        }
-        let wanted = !(off(c"disable_clat") && off(c"disable_slat") && off(c"disable_bw_measurement"));
-        Clocks { stamp: if by_engine { wanted } else { !off(c"disable_slat") } }
-    }
-}
-
 /// A job, from `init` to `cleanup`.
 pub(crate) struct Job {
     symbols: &'static Symbols,
@@ -102,10 +62,11 @@ pub(crate) struct Job {
     queued: Vec<(Unit, ImageIndex)>,
     in_flight: usize,
     told_failure: bool,
-    /// Completed units. Those before `next` were handed to fio, the last batch of them from `batch` on.
+    /// Trims in flight.
+    trims: Vec<Trim>,
+    /// Completed units. The first `taken` are fio's.
     done: Vec<Unit>,
-    batch: usize,
-    next: usize,
+    taken: usize,
 }
 
 impl Job {
@@ -122,16 +83,16 @@ impl Job {
             symbols,
             layout: UNIT_LAYOUTS[0],
             clocks: Clocks::of_job(td, release),
-            link: Link::new(options.wait_mode()),
+            link: Link::new(options.wait_mode(), group(td)),
             files: Vec::new(),
             units: Vec::with_capacity(depth),
             depth,
             queued: Vec::with_capacity(depth),
             in_flight: 0,
             told_failure: false,
+            trims: Vec::with_capacity(depth),
             done: Vec::with_capacity(depth),
-            batch: 0,
-            next: 0,
+            taken: 0,
         };
         for (index, target) in planned.0 {
             if let Err(failure) = job.open_image(td, index, &target) {
@@ -257,137 +218,6 @@ impl Job {
             FileState::Image(image) => act(&mut self.link, image).map_or_else(Failure::say, |()| 0),
             FileState::Failed(errno) => errno,
         }
-    }
-
-    /// Whether fio has to reap before it queues more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.queued.len() + self.in_flight >= self.depth
-    }
-
-    /// Takes a unit for the next commit. False where it has failed already.
-    pub(crate) fn queue(&mut self, unit: Unit) -> bool {
-        match self.file(unit.file()) {
-            FileState::Image(image) => {
-                self.queued.push((unit, image));
-                true
-            }
-            FileState::Failed(errno) => {
-                unit.fail(&self.layout, errno);
-                false
-            }
-        }
-    }
-
-    /// Hands all queued units to the engine.
-    pub(crate) fn commit(&mut self, td: Thread) {
-        if self.queued.is_empty() {
-            return;
-        }
-        if self.clocks.stamp {
-            let mut now = Timespec::default();
-            // SAFETY: fio fills in the timespec, and takes null for its second argument.
-            unsafe { (self.symbols.gettime)(&raw mut now, std::ptr::null_mut()) };
-            for (unit, _) in &self.queued {
-                unit.set_issue_time(now);
-                // SAFETY: the job and the unit are fio's own, and the unit is in flight from here on.
-                unsafe { (self.symbols.io_u_queued)(td, *unit) };
-            }
-        }
-        let batch = u32::try_from(self.queued.len()).expect("no more than fio's queue depth");
-        // SAFETY: the job is fio's own.
-        unsafe { (self.symbols.io_u_mark_submit)(td, batch) };
-        self.in_flight += self.queued.len();
-        for (unit, image) in self.queued.drain(..) {
-            let layout = &self.layout;
-            let op = match unit.ddir() {
-                ddir::READ => Op::Read,
-                ddir::WRITE => Op::Write,
-                ddir::TRIM => Op::Discard,
-                ddir::SYNC | ddir::DATASYNC | ddir::SYNC_FILE_RANGE | ddir::SYNCFS => Op::Flush,
-                _ => {
-                    unit.fail(layout, libc::ENOTSUP);
-                    self.in_flight -= 1;
-                    self.done.push(unit);
-                    continue;
-                }
-            };
-            // SAFETY: the transfer buffer belongs to the unit, which fio leaves alone until its completion was taken;
-            // `retire` waits for it before fio frees the memory.
-            unsafe {
-                self.link.submit(image, op, unit.offset(layout), unit.transfer_buffer(layout), unit.len(layout), unit.token());
-            }
-        }
-    }
-
-    /// Waits for `min` completions, but no longer than `timeout`, and hands out up to `max`. With `min` 0 it never
-    /// blocks. The answer is their number; [`Job::event`] gives them.
-    pub(crate) fn take_events(&mut self, min: usize, max: usize, timeout: Option<Duration>) -> usize {
-        if self.next == self.done.len() {
-            self.done.clear();
-        } else {
-            self.done.drain(..self.next);
-        }
-        (self.batch, self.next) = (0, 0);
-        self.turn();
-        if self.done.len() < min {
-            self.wait(min, timeout);
-        }
-        self.next = self.done.len().min(max);
-        self.next
-    }
-
-    #[inline]
-    fn turn(&mut self) {
-        self.link.poll();
-        self.reap();
-    }
-
-    #[inline]
-    fn reap(&mut self) {
-        while let Some((token, result)) = self.link.next_completion() {
-            // SAFETY: the token was made from a unit in `commit`, and fio keeps units until `cleanup`.
-            let unit = unsafe { Unit::from_token(token) };
-            match result {
-                Ok(bytes) => {
-                    let len = unit.len(&self.layout);
-                    if unit.ddir() == ddir::READ && bytes < len {
-                        unit.set_residue(&self.layout, len - bytes);
-                    }
-                }
-                Err(error) => {
-                    unit.fail(&self.layout, error.errno());
-                    self.say_once(&error);
-                }
-            }
-            self.in_flight -= 1;
-            self.done.push(unit);
-        }
-    }
-
-    /// fio shows an errno; the first failure of a job is told in full.
-    #[cold]
-    fn say_once(&mut self, error: &dyn std::fmt::Display) {
-        if !std::mem::replace(&mut self.told_failure, true) {
-            say(error);
-        }
-    }
-
-    #[cold]
-    fn wait(&mut self, min: usize, timeout: Option<Duration>) {
-        let end = timeout.map(|timeout| Instant::now() + timeout);
-        while self.done.len() < min && self.in_flight > 0 {
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return;
-            }
-            self.link.wait(left);
-            self.reap();
-        }
-    }
-
-    /// A unit of the last batch.
-    pub(crate) fn event(&self, index: usize) -> Unit {
-        self.done[self.batch + index]
     }
 
     /// Ends the job on the engine, before fio frees units and buffers: waits until none is in use, gives the core back,
