@@ -4,7 +4,8 @@
 //! real or simulated; every handle works in the world that made it, and the code above cannot tell which.
 //!
 //! The rule the whole crate keeps: an operation owns its buffers from the moment its SQE is written until its
-//! last CQE is reaped, also when the future that asked for it is dropped. What never completes is leaked, not freed.
+//! last CQE is reaped, also when the future that asked for it is dropped. What never completes is leaked, not
+//! freed.
 
 mod blocking;
 mod buf;
@@ -34,6 +35,7 @@ pub use local::WaitQueue;
 pub use mailbox::{Receiver, Sender, mailbox};
 pub use net::{Receive, RecvBuf, TcpListener, TcpStream};
 pub use ring::{Capabilities, SetupError, SetupErrorKind, probe};
+pub use sim::{CutStyle, DiskConfig, DiskOp, NetConfig, PowerCut, Sim, SimConfig, TraceEntry, TraceKind};
 pub use task::{JoinHandle, spawn, spawn_detached, yield_now};
 pub use thread::{CorePanicked, CoreThread};
 pub use timer::{Elapsed, sleep, sleep_until, timeout};

@@ -7,8 +7,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// A queue of waiting tasks: first come, first woken. A wake with nobody waiting is not remembered, so the condition
-/// that is waited for must be checked before each wait.
+/// A queue of waiting tasks: first come, first woken. A wake with nobody waiting is not remembered, so the
+/// condition that is waited for must be checked before each wait.
 #[derive(Default)]
 pub struct WaitQueue {
     waiters: RefCell<Waiters>,
@@ -17,7 +17,8 @@ pub struct WaitQueue {
 #[derive(Default)]
 struct Waiters {
     places: Slab<Place>,
-    /// Slots of `places` that nobody has woken, oldest first. An entry whose waiter left is skipped by its ticket.
+    /// Slots of `places` that nobody has woken, oldest first. An entry whose waiter left is skipped by its
+    /// ticket.
     order: VecDeque<(usize, u64)>,
     waiting: usize,
     next_ticket: u64,
@@ -94,7 +95,8 @@ impl Waiters {
         let woken = self.places.remove(place).waker.is_none();
         if !woken {
             self.waiting -= 1;
-            // Left-behind entries are dropped once they are the larger part, so that the queue stays as long as its waiters.
+            // Left-behind entries are dropped once they are the larger part, so that the queue stays as long
+            // as its waiters.
             if self.order.len() > 2 * self.waiting + 16 {
                 let places = &self.places;
                 self.order.retain(|&(place, ticket)| places.get(place).is_some_and(|p| p.ticket == ticket));
@@ -145,5 +147,84 @@ impl Drop for Wait<'_> {
         if woken {
             self.queue.wake_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::Index;
+
+    proptest! {
+        /// Waiters leave and are woken at random; the model is a plain list, and a woken waiter that leaves
+        /// unheard passes on.
+        #[test]
+        fn first_come_first_woken(steps in vec((0u8..4, any::<Index>()), 0..120)) {
+            let queue = WaitQueue::new();
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut futures: Vec<(usize, Pin<Box<Wait<'_>>>)> = Vec::new();
+            let (mut waiting, mut woken, mut next) = (Vec::<usize>::new(), Vec::<usize>::new(), 0);
+            for (kind, index) in steps {
+                match kind {
+                    0 => {
+                        let mut wait = Box::pin(Wait { queue: &queue, place: None });
+                        prop_assert!(wait.as_mut().poll(&mut cx).is_pending());
+                        futures.push((next, wait));
+                        waiting.push(next);
+                        next += 1;
+                    }
+                    1 => {
+                        queue.wake_one();
+                        if !waiting.is_empty() {
+                            woken.push(waiting.remove(0));
+                        }
+                    }
+                    2 if !futures.is_empty() => {
+                        let (name, wait) = futures.swap_remove(index.index(futures.len()));
+                        drop(wait);
+                        waiting.retain(|&other| other != name);
+                        if woken.contains(&name) {
+                            woken.retain(|&other| other != name);
+                            if !waiting.is_empty() {
+                                woken.push(waiting.remove(0));
+                            }
+                        }
+                    }
+                    3 if !futures.is_empty() => {
+                        let at = index.index(futures.len());
+                        let ready = futures[at].1.as_mut().poll(&mut cx).is_ready();
+                        let name = futures[at].0;
+                        prop_assert_eq!(ready, woken.contains(&name));
+                        if ready {
+                            woken.retain(|&other| other != name);
+                            drop(futures.swap_remove(at));
+                        }
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(queue.waiters(), waiting.len());
+            }
+        }
+    }
+
+    #[test]
+    fn wakes_without_waiters_are_not_remembered() {
+        let queue = WaitQueue::new();
+        queue.wake_one();
+        queue.wake_all();
+        let mut wait = Box::pin(queue.wait());
+        assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    #[test]
+    fn leavers_do_not_pile_up() {
+        let queue = WaitQueue::new();
+        for _ in 0..1000 {
+            let mut wait = Box::pin(queue.wait());
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert!(queue.waiters.borrow().order.len() < 64);
     }
 }

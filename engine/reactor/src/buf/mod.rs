@@ -1,12 +1,14 @@
 //! Buffers: owned views of aligned memory.
 //!
-//! Views of one block are disjoint, so each is as good as an owned slice; the block is freed, or goes back to its
-//! pool, with the last of them. Every byte of a block is initialised when the block is made.
+//! Views of one block are disjoint, so each is as good as an owned slice; the block is freed, or goes back to
+//! its pool, with the last of them. Every byte of a block is initialised when the block is made.
 
 mod block;
 mod buddy;
 mod pool;
 mod region;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use pool::Pool;
 
@@ -16,7 +18,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Alignment of the memory of every buffer that this crate allocates: a page, enough for O_DIRECT on any disk.
+/// Alignment of the memory of every buffer that this crate allocates: a page, enough for O_DIRECT on any
+/// disk.
 pub(crate) const ALIGN: usize = 4096;
 
 /// An owned view of aligned memory. Splitting makes disjoint views of the same block without copying.
@@ -55,8 +58,15 @@ impl Buf {
         Buf { start, len, owner: Owner::Block(block) }
     }
 
-    /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the pool has no
-    /// room, or there is none, it comes zeroed from the heap.
+    /// A copy of `bytes` on the heap, aligned to 4 KiB.
+    pub fn from_slice(bytes: &[u8]) -> Buf {
+        let mut buf = Buf::zeroed(bytes.len());
+        buf.copy_from_slice(bytes);
+        buf
+    }
+
+    /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the
+    /// pool has no room, or there is none, it comes zeroed from the heap.
     pub fn alloc(len: usize) -> Buf {
         if len == 0 {
             return Buf::empty();
@@ -70,13 +80,18 @@ impl Buf {
     /// A view of memory that belongs to the caller.
     ///
     /// # Safety
-    /// The memory is initialised, and stays valid and is not touched by anyone else until the returned `Buf` and all that
-    /// was split from it are dropped.
+    /// The memory is initialised, and stays valid and is not touched by anyone else until the returned `Buf`
+    /// and all that was split from it are dropped.
     pub unsafe fn lent(start: *mut u8, len: usize) -> Buf {
         match NonNull::new(start) {
             Some(start) if len > 0 => Buf { start, len, owner: Owner::Caller(start) },
             _ => Buf::empty(),
         }
+    }
+
+    /// True for a view of memory that belongs to the caller of [`lent`](Buf::lent).
+    pub fn is_lent(&self) -> bool {
+        matches!(self.owner, Owner::Caller(_))
     }
 
     /// Length in bytes.
@@ -91,10 +106,6 @@ impl Buf {
 
     /// Where the bytes are.
     pub fn as_ptr(&self) -> *const u8 {
-        self.start.as_ptr()
-    }
-
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
         self.start.as_ptr()
     }
 

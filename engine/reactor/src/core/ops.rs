@@ -1,9 +1,10 @@
-//! The operations in flight: a slab slot for each, which owns whatever the kernel may touch until the last CQE.
+//! The operations in flight: a slab slot for each, which owns whatever the kernel may touch until the last
+//! CQE.
 //!
-//! Life of a one-shot operation: Running → Done → (taken by its future), or Running → Orphaned (its future was
-//! dropped) → gone when the CQE is reaped. A multishot one collects CQEs until the kernel ends it.
-//! A slot is reused only after its last CQE; the sequence number in `user_data` proves it, and keeps a late cancel from
-//! hitting a stranger.
+//! Life of a one-shot operation: Running → Done → (taken by its future), or Running → Orphaned (its future
+//! was dropped) → gone when the CQE is reaped. A multishot one collects CQEs until the kernel ends it. A slot
+//! is reused only after its last CQE; the sequence number in `user_data` proves it, and keeps a late cancel
+//! from hitting a stranger.
 
 use crate::buf::Buf;
 use crate::net::message::Message;
@@ -12,6 +13,7 @@ use crate::net::socket_address::SocketAddress;
 use crate::ring::Descriptor;
 use slab::Slab;
 use std::collections::VecDeque;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -25,8 +27,29 @@ pub(crate) enum Payload {
     Buf(Buf),
     /// A gathered send.
     Message(Box<Message>),
-    /// The address that connect reads or accept writes.
-    Address(Box<SocketAddress>),
+    /// The address that connect reads.
+    #[expect(dead_code, reason = "the kernel reads it")]
+    Connect(Box<SocketAddress>),
+    /// The address that accept writes. Its result is a descriptor.
+    Accept(Box<SocketAddress>),
+}
+
+impl Payload {
+    /// Drops what an operation owned and made, when nobody is left to take it.
+    pub(crate) fn discard(self, cqe: Cqe) {
+        match self {
+            Payload::Accept(_) if cqe.result >= 0 => {
+                // SAFETY: the kernel made this descriptor for the operation, whose future is gone: nobody
+                // else has it.
+                drop(unsafe { OwnedFd::from_raw_fd(cqe.result) });
+            }
+            Payload::Nothing
+            | Payload::Buf(_)
+            | Payload::Message(_)
+            | Payload::Connect(_)
+            | Payload::Accept(_) => {}
+        }
+    }
 }
 
 /// Names an operation: sequence number above, slot below. It is the SQE's `user_data`.
@@ -74,7 +97,8 @@ enum Life {
 pub(crate) enum Noted {
     Nothing,
     Wake(Waker),
-    /// The operation had no future any more: drop what it owned; give the buffer back if the kernel picked one.
+    /// The operation had no future any more: drop what it owned; give the buffer back if the kernel picked
+    /// one.
     Release {
         payload: Payload,
         keep: Option<Arc<Descriptor>>,
@@ -193,24 +217,29 @@ impl Ops {
         }
     }
 
-    /// The future is gone. True when the operation still runs and should be cancelled; the second part is what it
-    /// leaves behind, to be dropped outside the slab's borrow.
-    pub(crate) fn abandon(&mut self, key: OpKey) -> (bool, Abandoned) {
+    /// The future is gone: how to cancel the operation, and what it leaves behind, to be dropped outside the
+    /// slab's borrow.
+    pub(crate) fn abandon(&mut self, key: OpKey) -> (Cancel, Abandoned) {
         let slot = self.slot(key);
         match &mut slot.life {
             Life::Running(_) => {
                 slot.life = Life::Orphaned { ring: None };
-                (true, Abandoned::default())
+                let cancel =
+                    if matches!(slot.payload, Payload::Accept(_)) { Cancel::Now } else { Cancel::Soon };
+                (cancel, Abandoned::default())
             }
             Life::Stream { cqes, ended, ring, .. } => {
                 let (ended, cqes, ring) = (*ended, std::mem::take(cqes), ring.clone());
                 slot.life = Life::Orphaned { ring: Some(ring.clone()) };
                 let slot = ended.then(|| self.slots.remove(key.slot()));
-                (!ended, Abandoned { slot: slot.map(|s| (s.payload, s.keep)), unread: Some((ring, cqes)) })
+                let keep = slot.and_then(|slot| slot.keep);
+                let cancel = if ended { Cancel::No } else { Cancel::Soon };
+                (cancel, Abandoned { finished: None, keep, unread: Some((ring, cqes)) })
             }
-            Life::Done(_) => {
+            Life::Done(cqe) => {
+                let cqe = *cqe;
                 let slot = self.slots.remove(key.slot());
-                (false, Abandoned { slot: Some((slot.payload, slot.keep)), unread: None })
+                (Cancel::No, Abandoned { finished: Some((slot.payload, cqe)), keep: slot.keep, unread: None })
             }
             Life::Orphaned { .. } => unreachable!("an operation is abandoned once"),
         }
@@ -222,7 +251,8 @@ impl Ops {
         let mut leaked = 0;
         for (_, slot) in slots {
             match slot.life {
-                Life::Done(_) | Life::Stream { ended: true, .. } => drop(slot),
+                Life::Done(cqe) => slot.payload.discard(cqe),
+                Life::Stream { ended: true, .. } => {}
                 Life::Running(_) | Life::Stream { .. } | Life::Orphaned { .. } => {
                     leaked += 1;
                     std::mem::forget(slot);
@@ -234,10 +264,23 @@ impl Ops {
     }
 }
 
+/// How an abandoned operation is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// It has ended.
+    No,
+    /// With the core's next submission.
+    Soon,
+    /// Before anything else is submitted: a cancelled accept that is still in the socket's queue of waiters
+    /// would eat the wake that is meant for the next accept.
+    Now,
+}
+
 /// What an abandoned operation leaves: dropped by the caller, after the slab's borrow has ended.
 #[derive(Default)]
 pub(crate) struct Abandoned {
-    slot: Option<(Payload, Option<Arc<Descriptor>>)>,
+    finished: Option<(Payload, Cqe)>,
+    keep: Option<Arc<Descriptor>>,
     /// Received buffers that nobody read.
     unread: Option<(Rc<RecvRing>, VecDeque<Cqe>)>,
 }
@@ -250,6 +293,9 @@ impl Abandoned {
                 ring.give_back_unread(cqe);
             }
         }
-        drop(self.slot);
+        if let Some((payload, cqe)) = self.finished {
+            payload.discard(cqe);
+        }
+        drop(self.keep);
     }
 }

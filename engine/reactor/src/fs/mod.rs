@@ -18,6 +18,7 @@ use crate::ring::Descriptor;
 use crate::sim::SimFile;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// When a write is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +42,32 @@ enum Inner {
 }
 
 #[derive(Debug)]
-struct RealFile {
+pub(crate) struct RealFile {
     descriptor: Arc<Descriptor>,
     file: std::fs::File,
     direct: DirectIo,
     block_device: bool,
+    locked: AtomicBool,
+}
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        // Cores may hold the descriptor in their tables for a while longer; the lock must not wait for them.
+        if self.locked.load(Ordering::Acquire) {
+            sync_file::unlock(&self.file);
+        }
+    }
 }
 
 impl File {
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<RealFile> {
+        match &self.inner {
+            Inner::Real(file) => file,
+            Inner::Sim(_) => panic!("a file of the real world"),
+        }
+    }
+
     pub(crate) fn simulated(file: SimFile) -> File {
         File { inner: Inner::Sim(file) }
     }
@@ -93,7 +112,8 @@ impl File {
         }
     }
 
-    /// Allocates the range, so that writes into it need no space later. The file grows to its end if it is shorter.
+    /// Allocates the range, so that writes into it need no space later. The file grows to its end if it is
+    /// shorter.
     pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         match &self.inner {
             Inner::Real(file) => allocate::allocate(&file.descriptor, offset, len).await,
@@ -107,6 +127,11 @@ impl File {
             Inner::Real(file) => direct::length(&file.file, file.block_device),
             Inner::Sim(file) => file.len(),
         }
+    }
+
+    /// True when the length is 0. Blocks.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
     }
 
     /// Cuts or grows the file. Blocks.
@@ -125,10 +150,15 @@ impl File {
         }
     }
 
-    /// Takes the exclusive lock of the open file; false when somebody else has it. It ends with the last clone.
+    /// Takes the exclusive lock of the open file; false when somebody else has it. It ends with the last
+    /// clone.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.inner {
-            Inner::Real(file) => sync_file::try_lock(&file.file),
+            Inner::Real(file) => {
+                let locked = sync_file::try_lock(&file.file)?;
+                file.locked.fetch_or(locked, Ordering::AcqRel);
+                Ok(locked)
+            }
             Inner::Sim(file) => file.try_lock(),
         }
     }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// How to open a file.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,8 @@ impl OpenOptions {
         self
     }
 
-    /// Past the page cache (O_DIRECT). Where the file system refuses that, the file is opened buffered, with a warning.
+    /// Past the page cache (O_DIRECT). Where the file system refuses that, the file is opened buffered, with
+    /// a warning.
     #[must_use]
     pub fn direct(mut self, yes: bool) -> OpenOptions {
         self.direct = yes;
@@ -88,7 +90,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     let direct = if direct { direct_io(&file) } else { DirectIo::BUFFERED };
     // The ring works on a duplicate: same open file, same lock.
     let descriptor = Arc::new(Descriptor::new(OwnedFd::from(file.try_clone()?)));
-    Ok(File { inner: Inner::Real(Arc::new(RealFile { descriptor, file, direct, block_device })) })
+    let locked = AtomicBool::new(false);
+    Ok(File { inner: Inner::Real(Arc::new(RealFile { descriptor, file, direct, block_device, locked })) })
 }
 
 /// Opens a file for blocking operations.
@@ -103,7 +106,8 @@ fn open_std(path: &Path, options: &OpenOptions) -> io::Result<(std::fs::File, bo
     match options.std().custom_flags(libc::O_DIRECT).open(path) {
         Ok(file) => Ok((file, true)),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            tracing::warn!(path = %path.display(), "the file system refuses O_DIRECT; the file is opened through the page cache");
+            let path_shown = path.display();
+            tracing::warn!(path = %path_shown, "the file system refuses O_DIRECT; using the page cache");
             // A refused open may have made the file already.
             let mut options = options.clone();
             if options.create_new {

@@ -1,8 +1,10 @@
-//! Memory registered with a ring: the kernel keeps its pages pinned, so reads and writes in it skip the pinning.
+//! Memory registered with a ring: the kernel keeps its pages pinned, so reads and writes in it skip the
+//! pinning.
 //!
-//! Registered memory counts against RLIMIT_MEMLOCK (without CAP_IPC_LOCK). When the limit is too small the ring goes on with
-//! less: operations elsewhere still work, they only cost more.
+//! Registered memory counts against RLIMIT_MEMLOCK (without CAP_IPC_LOCK). When the limit is too small the
+//! ring goes on with less: operations elsewhere still work, they only cost more.
 
+use super::kernel::{MEMLOCK_REMEDY, memlock_limit};
 use io_uring::IoUring;
 
 /// Table entries. A region takes one, or a few when it is large or the limit cuts it up.
@@ -69,7 +71,7 @@ impl FixedBuffers {
                     done += piece;
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && piece / 2 >= PIECE_MIN => {
-                    piece /= 2
+                    piece /= 2;
                 }
                 Err(error) => {
                     warn_short(&error, done, len);
@@ -91,11 +93,36 @@ fn warn_short(error: &std::io::Error, done: usize, len: usize) {
         tracing::warn!(
             registered_bytes = done,
             wanted_bytes = len,
-            "RLIMIT_MEMLOCK is {}, too small to register all buffers; going on with fewer (raise it with `ulimit -l unlimited`, \
-             LimitMEMLOCK=infinity in the unit, or --ulimit memlock=-1 for the container)",
-            super::kernel::memlock_limit()
+            "RLIMIT_MEMLOCK is {}, too small to register all buffers; going on with fewer ({MEMLOCK_REMEDY})",
+            memlock_limit()
         );
     } else {
-        tracing::warn!(%error, registered_bytes = done, wanted_bytes = len, "buffers were not registered; going on without");
+        let (registered_bytes, wanted_bytes) = (done, len);
+        tracing::warn!(%error, registered_bytes, wanted_bytes, "buffers were not registered; going on without");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buf::Buf;
+
+    #[test]
+    fn memory_is_found_in_its_piece_only() {
+        let ring = IoUring::new(8).unwrap();
+        let mut buffers = FixedBuffers::register(&ring);
+        let (mut a, mut b) = (Buf::zeroed(64 << 10), Buf::zeroed(128 << 10));
+        for buf in [&mut b, &mut a] {
+            // SAFETY: the ring ends before the buffers do.
+            assert!(unsafe { buffers.add(&ring, buf.as_mut_ptr(), buf.len()) });
+        }
+        for (buf, index) in [(&a, 1), (&b, 0)] {
+            let start = buf.as_ptr();
+            assert_eq!(buffers.find(start, buf.len()), Some(index));
+            assert_eq!(buffers.find(start.wrapping_add(4096), 4096), Some(index));
+            assert_eq!(buffers.find(start.wrapping_add(4096), buf.len()), None);
+            assert_eq!(buffers.find(start.wrapping_sub(1), 1), None);
+        }
+        drop(ring);
     }
 }
