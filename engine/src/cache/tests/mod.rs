@@ -1,0 +1,1 @@
+//! The shard against a naive model.

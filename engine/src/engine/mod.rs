@@ -1,0 +1,129 @@
+//! The engine: cores, the store below them, and the images that are open on it.
+//!
+//! An engine has cores of its own, each a pinned thread, or works on threads that callers lend it ([`Core`]). Every
+//! object of every image has one home core; the engine moves objects only when cores come and go.
+
+pub(crate) mod calls;
+mod dispatch;
+mod lent;
+pub(crate) mod message;
+pub(crate) mod request_end;
+pub(crate) mod roster;
+mod route;
+mod start;
+pub(crate) mod state;
+pub(crate) mod topology;
+
+pub use lent::Core;
+pub use start::{Cores, EngineOptions};
+pub use topology::{CORES_MAX, CoreNo};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::ImageInner;
+use crate::stats::Stats;
+use crate::store::Store;
+use message::Message;
+use ringbd_reactor::{CoreConfig, CoreThread};
+use roster::EngineShared;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// A running engine. Clones are handles of the same engine; it ends with the last handle, image and core.
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+pub(crate) struct EngineInner {
+    shared: Arc<EngineShared>,
+    threads: Mutex<Vec<(CoreNo, CoreThread)>>,
+    open: Mutex<HashMap<u64, Weak<ImageInner>>>,
+    spin: Duration,
+}
+
+impl Engine {
+    pub(crate) fn shared(&self) -> &Arc<EngineShared> {
+        &self.0.shared
+    }
+
+    /// The images that are open, by their id in the store.
+    pub(crate) fn open_images(&self) -> MutexGuard<'_, HashMap<u64, Weak<ImageInner>>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store that the engine works on: its pools and images.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.0.shared.store
+    }
+
+    /// Makes the calling thread a core of this engine until the returned [`Core`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses an io_uring (the error says why and what to change), or there are [`CORES_MAX`] cores.
+    pub fn lend(&self) -> Result<Core> {
+        if self.shared().roster().topology.cores().len() == CORES_MAX {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "lend",
+                "thread",
+                format!("the engine has {CORES_MAX} cores already"),
+            )
+            .hint("use fewer job threads on one engine"));
+        }
+        let config = CoreConfig { name: "ringbd-lent".into(), spin: self.0.spin, ..CoreConfig::default() };
+        let lent = self.shared().world.lend_core(config).map_err(|error| start::setup_error(&error))?;
+        Ok(Core::new(self.clone(), lent))
+    }
+
+    /// How many cores the engine has now.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.shared().roster().topology.cores().len()
+    }
+
+    /// Reads every core's counters. Cores on lent threads answer when they are next polled.
+    pub async fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for reading in self.on_every_core(state::CoreState::read_stats) {
+            if let Ok(reading) = reading.await {
+                stats.merge(&reading);
+            }
+        }
+        stats
+    }
+
+    /// Runs `work` on every core; the receivers give what it returned, or an error if the core ended.
+    pub(crate) fn on_every_core<T: Send + 'static>(
+        &self,
+        work: fn(&Rc<state::CoreState>) -> T,
+    ) -> Vec<oneshot::AsyncReceiver<T>> {
+        let roster = self.shared().roster();
+        let ask = |&core: &CoreNo| {
+            let (sender, receiver) = oneshot::async_channel();
+            let run = Box::new(move |state: &Rc<state::CoreState>| {
+                // Whoever asked may have gone away.
+                let _ = sender.send(work(state));
+            });
+            roster.send(core, Message::Run(run));
+            receiver
+        };
+        roster.topology.cores().iter().map(ask).collect()
+    }
+}
+
+impl Drop for EngineInner {
+    fn drop(&mut self) {
+        let roster = self.shared.roster();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for (core, _) in &threads {
+            roster.send(*core, Message::Stop);
+        }
+        for (core, thread) in threads {
+            if thread.join().is_err() {
+                tracing::error!(core = core.0, "a core of the engine panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! An open image, as every core and every handle knows it: what does not change, and the few words that do.
+
+use super::extent::{Layout, clip};
+use super::request::{Op, Request};
+use crate::cache::policy::WritethroughUntilFlush;
+use crate::config::CacheSettings;
+use crate::engine::message::ImageNo;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::OpenImage;
+use ringbd_reactor::Durability;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Whether an image takes writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads and writes.
+    ReadWrite,
+    /// Writes fail with EROFS.
+    ReadOnly,
+}
+
+/// One open image. Handles and cores share it; whatever changes with I/O lives on the cores instead.
+pub(crate) struct ImageShared {
+    pub(crate) no: ImageNo,
+    /// The id in the store; part of the hash that gives an object its shard.
+    pub(crate) id: u64,
+    /// `pool/namespace/image`, for messages.
+    pub(crate) name: String,
+    pub(crate) layout: Layout,
+    pub(crate) access: Access,
+    pub(crate) cache: CacheSettings,
+    pub(crate) durability: Durability,
+    pub(crate) stable_buffers: bool,
+    pub(crate) until_flush: WritethroughUntilFlush,
+    pub(crate) local: Arc<OpenImage>,
+    pub(crate) size: AtomicU64,
+    pub(crate) closed: AtomicBool,
+}
+
+impl ImageShared {
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind, operation: &'static str, reason: impl std::fmt::Display) -> Error {
+        Error::new(kind, operation, &self.name, reason)
+    }
+
+    /// Checks a request against the image and clips it to its size. `Ok(0)`: there is nothing to do.
+    #[inline]
+    pub(crate) fn admit(&self, request: &mut Request) -> Result<u64> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(self.error(ErrorKind::Closed, request.op.name(), "the image was closed"));
+        }
+        if request.op == Op::Flush {
+            return Ok(0);
+        }
+        if request.op.is_write() && self.access == Access::ReadOnly {
+            return Err(self.error(ErrorKind::ReadOnly, request.op.name(), "the image is open read-only"));
+        }
+        let size = self.size();
+        let Some(len) = clip(request.offset, request.len, size) else {
+            return Err(self.past_the_end(request, size));
+        };
+        if request.op == Op::CompareAndWrite {
+            self.admit_compare(request, len)?;
+        }
+        request.len = len;
+        Ok(len)
+    }
+
+    fn past_the_end(&self, request: &Request, size: u64) -> Error {
+        let reason = format!("offset {} is at or past the end of the image, {size} bytes", request.offset);
+        self.error(ErrorKind::InvalidInput, request.op.name(), reason)
+    }
+
+    fn admit_compare(&self, request: &Request, clipped: u64) -> Result<()> {
+        let compare = request.compare.as_ref().map_or(0, |buf| buf.len() as u64);
+        let extent = self.layout.first(request.offset, request.len);
+        let reason = if compare != request.len {
+            format!("{compare} bytes to compare with, {} to write: they must be as many", request.len)
+        } else if clipped != request.len || u64::from(extent.len) != request.len {
+            format!("{} bytes at offset {} cross the end of an object or the image", request.len, request.offset)
+        } else {
+            return Ok(());
+        };
+        Err(self.error(ErrorKind::InvalidInput, request.op.name(), reason))
+    }
+}
