@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use ringbd::config::{ImageSpec, Settings};
+use ringbd::config::Sources;
 
 use super::fio::{self, Finished, Fio, Histogram};
 use super::job_file::{Clock, Targets, conf_file, fill_file, job_file};
 use super::machine::MachineCpu;
 use super::mode::{Lane, Mode};
 use super::plan::{Cell, Plan};
-use super::results::{CellResult, Measured, Percentiles, Run};
+use super::results::{CellResult, LaneCache, Measured, Percentiles, Run};
 use crate::environment;
 use crate::progress::Progress;
+use crate::size;
 
 /// Everything a run needs, and where its files go.
 #[derive(Debug)]
@@ -40,23 +43,44 @@ impl Campaign {
         }
         for cell in &self.plan.cells {
             let conf = self.cell_conf(cell.lane);
-            let text = job_file(&cell.job, cell.lane, &self.targets, self.clock, &conf, &self.log_prefix());
+            let text = job_file(&cell.job, cell.lane, &self.targets, self.clock, &conf);
             write(&self.job_path(cell), &text)?;
         }
         Ok(())
+    }
+
+    /// What the configuration makes of each mode: the cache that really runs.
+    pub(crate) fn describe_caches(&self, sources: &Sources) -> Result<Vec<LaneCache>> {
+        let mut modes: Vec<Mode> = self.plan.cells.iter().filter_map(|cell| cell.lane.mode()).collect();
+        modes.sort_unstable();
+        modes.dedup();
+        let describe = |mode: Mode| {
+            let spec = ImageSpec::new(&self.targets.pool, &self.targets.image);
+            let mut sources = sources.clone().with_cache(mode.name().parse()?);
+            sources.conf = Some(self.conf_path(mode));
+            let settings = Settings::load(&spec, &sources)?;
+            let cache = settings.cache();
+            let sizes = if cache.size_bytes == 0 {
+                String::new()
+            } else {
+                format!("; {} of cache, at most {} dirty", size::human(cache.size_bytes), size::human(cache.max_dirty_bytes))
+            };
+            Ok(LaneCache { lane: Lane::Image(mode), cache: format!("{cache}{sizes}") })
+        };
+        modes.into_iter().map(describe).collect()
     }
 
     /// Writes every byte of the image and of the file beside it, so that no cell measures allocation or holes.
     pub(crate) fn fill(&self) -> Result<()> {
         let planned = Duration::from_secs(10 + self.targets.image_bytes / FILL_RATE_MIN);
         for (lane, what) in [(Lane::IoUring, "the file"), (Lane::Image(Mode::None), "the image")] {
-            if !self.plan.cells.iter().any(|cell| matches!(cell.lane, Lane::Image(_)) == matches!(lane, Lane::Image(_)) && cell.lane != Lane::Null) {
+            if !self.plan.cells.iter().any(|cell| cell.lane == lane || cell.lane.mode().is_some() && lane.mode().is_some()) {
                 continue;
             }
             let job = self.jobs_dir.join(format!("fill.{lane}.fio"));
             write(&job, &fill_file(lane, &self.targets, &self.cell_conf(lane)))?;
             let bar = Progress::time(self.show_progress, &format!("Filling {what}"), planned / 10);
-            fio::run(&self.fio, &job, &self.work_dir.join("fio.json"), planned, &mut |passed| bar.set_time(passed))
+            fio::run(&self.fio, &job, &self.work_dir, planned, &mut |passed| bar.set_time(passed))
                 .with_context(|| format!("cannot fill {what}"))?;
             bar.finish();
         }
@@ -98,16 +122,15 @@ impl Campaign {
     }
 
     fn run_cell(&self, cell: &Cell, planned: Duration, progress: &mut dyn FnMut(Duration)) -> Result<(Measured, Histogram)> {
-        let json = self.work_dir.join("fio.json");
         remove_logs(&self.work_dir)?;
         let machine_before = MachineCpu::now();
         let started = Instant::now();
-        let finished = fio::run(&self.fio, &self.job_path(cell), &json, planned, progress)?;
+        let finished = fio::run(&self.fio, &self.job_path(cell), &self.work_dir, planned, progress)?;
         let wall_seconds = started.elapsed().as_secs_f64();
         let elsewhere = machine_before.zip(MachineCpu::now()).and_then(|(before, after)| {
             before.elsewhere(&after, finished.cpu.process_seconds, wall_seconds, environment::cores())
         });
-        let mut measured = measured(&finished, fio::read_rates(&self.log_prefix()));
+        let mut measured = measured(&finished, fio::read_rates(&self.work_dir));
         measured.others_cores = elsewhere.map(|elsewhere| elsewhere.others_cores);
         measured.stolen_cores = elsewhere.map(|elsewhere| elsewhere.stolen_cores);
         Ok((measured, finished.totals.latency))
@@ -126,10 +149,6 @@ impl Campaign {
             Lane::Image(mode) => self.conf_path(mode),
             Lane::IoUring | Lane::Null => PathBuf::new(),
         }
-    }
-
-    fn log_prefix(&self) -> PathBuf {
-        self.work_dir.join("rate")
     }
 }
 

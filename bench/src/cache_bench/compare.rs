@@ -153,7 +153,7 @@ impl Comparison {
 /// What a cell is divided by: the disk, or fio itself where the disk plays no part.
 fn reference_lane(cell: &CellResult, results: &Results) -> Option<Lane> {
     let Lane::Image(mode) = cell.lane else { return None };
-    let hits = mode.cache_policy().is_some() && cell.job.fits(results.settings.cache_bytes) && !cell.job.pattern.writes();
+    let hits = mode.caches_reads() && cell.job.fits(results.settings.cache_bytes) && !cell.job.pattern.writes();
     let lane = if hits { Lane::Null } else { Lane::IoUring };
     results.cell(&cell.job.name, lane).map(|_| lane)
 }

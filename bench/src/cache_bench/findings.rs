@@ -29,9 +29,10 @@ fn summary(cell: &CellResult) -> Option<&Summary> {
 
 /// The first lane that reads through a cache and was measured.
 fn cached_lane(results: &Results, job: &str) -> Option<Lane> {
-    [Mode::Writeback, Mode::Writethrough, Mode::Writearound, Mode::Unsafe]
-        .map(Lane::Image)
+    Mode::ALL
         .into_iter()
+        .filter(|mode| mode.caches_reads())
+        .map(Lane::Image)
         .find(|&lane| results.cell(job, lane).is_some_and(|cell| cell.summary.is_some()))
 }
 

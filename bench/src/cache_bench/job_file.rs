@@ -1,7 +1,7 @@
 //! The fio job file and the Ceph configuration of one cell.
 //!
 //! Both are kept beside the results, so that any cell can be run again by hand with plain fio. The cache mode goes through the
-//! plugin's `cache` option; the configuration file holds only sizes and the policy, because a `rbd_cache` there would win over it.
+//! plugin's `cache` option; the configuration file holds only sizes, because a `rbd_cache` there would win over it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,11 @@ pub(crate) struct Clock {
 /// How often fio notes the rate.
 pub(crate) const LOG_INTERVAL_MS: u64 = 100;
 
-/// The job file of `job` on `lane`. Logs are written beside it, named `log_prefix`.
-pub(crate) fn job_file(job: &Job, lane: Lane, targets: &Targets, clock: Clock, conf: &Path, log_prefix: &Path) -> String {
+/// The start of the names of fio's logs, in the folder that it runs in.
+pub(crate) const LOG_PREFIX: &str = "rate";
+
+/// The job file of `job` on `lane`.
+pub(crate) fn job_file(job: &Job, lane: Lane, targets: &Targets, clock: Clock, conf: &Path) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &dyn std::fmt::Display| {
         writeln!(text, "{key}={value}").expect("writing to a String cannot fail");
@@ -79,7 +82,7 @@ pub(crate) fn job_file(job: &Job, lane: Lane, targets: &Targets, clock: Clock, c
     // Total latency: an engine that answers within the submission must not look faster than it is.
     line("lat_percentiles", &1);
     line("clat_percentiles", &0);
-    line("write_iops_log", &log_prefix.display());
+    line("write_iops_log", &LOG_PREFIX);
     line("log_avg_msec", &LOG_INTERVAL_MS);
     text
 }
@@ -98,7 +101,7 @@ fn engine_options(lane: Lane, targets: &Targets, conf: &Path) -> Vec<(&'static s
             ("pool", targets.pool.clone()),
             ("rbdname", targets.image.clone()),
             ("store", targets.store.display().to_string()),
-            ("cache", mode.qemu_cache().to_owned()),
+            ("cache", mode.name().to_owned()),
             ("conf", conf.display().to_string()),
         ],
         Lane::IoUring => vec![
@@ -118,21 +121,13 @@ fn escape_filename(name: &str) -> String {
 
 /// The Ceph configuration file of the cells of `mode`.
 pub(crate) fn conf_file(mode: Mode, cache_bytes: u64) -> String {
-    let mut text = String::from("[client]\n");
-    if let Some(policy) = mode.cache_policy() {
-        // The proportions of librbd's defaults: 32, 24 and 16 MiB.
-        let dirty = if mode == Mode::Writethrough { 0 } else { cache_bytes / 4 * 3 };
-        let target = if mode == Mode::Writethrough { 0 } else { cache_bytes / 2 };
-        write!(
-            text,
-            "rbd_cache_policy = {policy}\nrbd_cache_size = {cache_bytes}\nrbd_cache_max_dirty = {dirty}\n\
-             rbd_cache_target_dirty = {target}\n\
-             # A job that never flushes would be measured as writethrough otherwise.\n\
-             rbd_cache_writethrough_until_flush = false\n"
-        )
-        .expect("writing to a String cannot fail");
+    let mut text = format!("[client]\nrbd_cache_size = {cache_bytes}\n");
+    if mode != Mode::Writethrough {
+        // The proportions of librbd's defaults: 32, 24 and 16 MiB. Writethrough is a dirty limit of zero.
+        text += &format!("rbd_cache_max_dirty = {}\n", cache_bytes / 4 * 3);
+        text += &format!("rbd_cache_target_dirty = {}\n", cache_bytes / 2);
     }
-    text
+    text + "# A job that never flushes would be measured as writethrough otherwise.\nrbd_cache_writethrough_until_flush = false\n"
 }
 
 /// The job file that fills a target from its first byte to its last.
@@ -165,13 +160,13 @@ mod tests {
     fn text(job: &str, lane: Lane) -> String {
         let job = all_jobs().into_iter().find(|candidate| candidate.name == job).unwrap();
         let clock = Clock { runtime: Duration::from_secs(5), ramp: Duration::from_secs(1) };
-        job_file(&job, lane, &targets(), clock, Path::new("/out/conf"), Path::new("/out/log"))
+        job_file(&job, lane, &targets(), clock, Path::new("/out/conf"))
     }
 
     #[test]
     fn an_image_cell() {
         let text = text("hit-2jobs", Lane::Image(Mode::Writearound));
-        for line in ["ioengine=external:/lib/libfio_ringbd.so", "rbdname=foo", "cache=writeback", "numjobs=2", "size=16777216"] {
+        for line in ["ioengine=external:/lib/libfio_ringbd.so", "rbdname=foo", "cache=writearound", "numjobs=2", "size=16777216"] {
             assert!(text.lines().any(|candidate| candidate == line), "{line} in\n{text}");
         }
         assert!(!text.contains("end_fsync"));
@@ -191,7 +186,6 @@ mod tests {
             assert!(!conf_file(mode, 32 << 20).contains("rbd_cache ="));
         }
         assert!(conf_file(Mode::Writeback, 32 << 20).contains("rbd_cache_max_dirty = 25165824"));
-        assert!(conf_file(Mode::Writethrough, 32 << 20).contains("rbd_cache_max_dirty = 0"));
-        assert!(conf_file(Mode::Writearound, 32 << 20).contains("rbd_cache_policy = writearound"));
+        assert!(!conf_file(Mode::Writethrough, 32 << 20).contains("rbd_cache_max_dirty"));
     }
 }

@@ -24,19 +24,20 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use ringbd::config::Sources;
 
 pub(crate) use findings::findings;
 pub(crate) use job::Job;
-pub(crate) use mode::{Lane, Mode};
+pub(crate) use mode::Lane;
 pub(crate) use options::CacheArgs;
-pub(crate) use results::{CellResult, Drain, Results, Summary};
+pub(crate) use results::{CellResult, Drain, Results};
 
 use self::campaign::Campaign;
 use self::fio::Fio;
 use self::job_file::Targets;
 use self::options::Matrix;
 use self::plan::Plan;
-use self::results::Settings;
+use self::results::{LaneCache, Settings};
 use crate::environment::Environment;
 use crate::report;
 
@@ -65,7 +66,7 @@ pub(crate) fn describe_plan(args: &CacheArgs) -> Result<String> {
 }
 
 /// Measures, and writes the results to `args.out`.
-pub(crate) fn run(args: &CacheArgs, image: &ImageUnderTest, show_progress: bool) -> Result<Written> {
+pub(crate) fn run(args: &CacheArgs, image: &ImageUnderTest, sources: &Sources, show_progress: bool) -> Result<Written> {
     let matrix = args.matrix()?;
     let fio = Fio::probe(&args.fio)?;
     let plugin = args.plugin_path()?;
@@ -92,11 +93,12 @@ pub(crate) fn run(args: &CacheArgs, image: &ImageUnderTest, show_progress: bool)
     };
     let started = Instant::now();
     campaign.write_job_files()?;
+    let caches = campaign.describe_caches(sources)?;
     campaign.fill()?;
     let (mut cells, latencies) = campaign.run()?;
     drop(peer);
     summary::summarize(&mut cells, &latencies);
-    let settings = settings(&campaign, &matrix, started);
+    let settings = settings(&campaign, &matrix, caches, started);
     let mut results =
         Results { schema: results::SCHEMA.to_owned(), settings, environment, cells, warnings: Vec::new() };
     warnings::doubt(&mut results);
@@ -115,7 +117,7 @@ pub(crate) fn rewrite_report(json: &Path, html: &Path) -> Result<()> {
     write_report(&Results::load(json)?, html)
 }
 
-fn settings(campaign: &Campaign, matrix: &Matrix, started: Instant) -> Settings {
+fn settings(campaign: &Campaign, matrix: &Matrix, caches: Vec<LaneCache>, started: Instant) -> Settings {
     let targets = &campaign.targets;
     Settings {
         seed: matrix.seed,
@@ -128,6 +130,7 @@ fn settings(campaign: &Campaign, matrix: &Matrix, started: Instant) -> Settings 
         store: targets.store.display().to_string(),
         plugin: targets.plugin.display().to_string(),
         peer_file: targets.peer_file.display().to_string(),
+        caches,
         elapsed_seconds: started.elapsed().as_secs_f64(),
     }
 }

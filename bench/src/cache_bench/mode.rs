@@ -15,7 +15,7 @@ pub(crate) enum Mode {
     Writethrough,
     /// Reads and writes are cached; a write is acknowledged by the cache.
     Writeback,
-    /// Writes go through the cache's queue without being kept; what librbd does by default when its cache is on.
+    /// A write is acknowledged when it is queued, and reads are not cached: what librbd does by default when its cache is on.
     Writearound,
     /// No cache, and a flush after each write.
     Directsync,
@@ -27,7 +27,7 @@ impl Mode {
     pub(crate) const ALL: [Mode; 6] =
         [Mode::None, Mode::Writethrough, Mode::Writeback, Mode::Writearound, Mode::Directsync, Mode::Unsafe];
 
-    /// The name, as `--modes` takes it.
+    /// The name, as `--modes` and the plugin's `cache` option take it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Mode::None => "none",
@@ -39,22 +39,9 @@ impl Mode {
         }
     }
 
-    /// The word for QEMU's `cache=`. QEMU has no word for writearound: it is writeback with another `rbd_cache_policy`.
-    pub(crate) const fn qemu_cache(self) -> &'static str {
-        match self {
-            Mode::Writearound => "writeback",
-            other => other.name(),
-        }
-    }
-
-    /// `rbd_cache_policy`, pinned, because librbd's default would make writeback a writearound.
-    pub(crate) const fn cache_policy(self) -> Option<&'static str> {
-        match self {
-            Mode::None | Mode::Directsync => None,
-            Mode::Writethrough => Some("writethrough"),
-            Mode::Writeback | Mode::Unsafe => Some("writeback"),
-            Mode::Writearound => Some("writearound"),
-        }
+    /// Whether a read that was read or written before is answered from the cache.
+    pub(crate) const fn caches_reads(self) -> bool {
+        matches!(self, Mode::Writethrough | Mode::Writeback | Mode::Unsafe)
     }
 
     /// Whether a flush promises anything.
@@ -75,6 +62,14 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    /// The cache mode, of a lane on the image.
+    pub(crate) const fn mode(self) -> Option<Mode> {
+        match self {
+            Lane::Image(mode) => Some(mode),
+            Lane::IoUring | Lane::Null => None,
+        }
+    }
+
     /// Which colour and row the lane has in every table and plot.
     pub(crate) const fn name(self) -> &'static str {
         match self {

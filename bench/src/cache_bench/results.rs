@@ -40,7 +40,17 @@ pub(crate) struct Settings {
     pub(crate) store: String,
     pub(crate) plugin: String,
     pub(crate) peer_file: String,
+    /// The cache that really ran in each mode, and who decided it.
+    pub(crate) caches: Vec<LaneCache>,
     pub(crate) elapsed_seconds: f64,
+}
+
+/// The cache of a lane, as the configuration resolved it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LaneCache {
+    pub(crate) lane: Lane,
+    /// For people: mode, deciding option, sizes.
+    pub(crate) cache: String,
 }
 
 /// One job on one lane, all repeats.

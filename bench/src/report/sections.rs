@@ -193,6 +193,12 @@ fn table_row(cell: &CellResult) -> String {
 pub(super) fn reading(results: &Results) -> String {
     let repeats = results.settings.repeats;
     let coverage = results.cells.iter().find_map(|cell| cell.summary.as_ref()).map_or(0.0, |summary| summary.iops.coverage);
+    let caches: String = results
+        .settings
+        .caches
+        .iter()
+        .map(|cache| format!("<tr><th>{}</th><td>{}</td></tr>\n", cache.lane, escape(&cache.cache)))
+        .collect();
     format!(
         "<h2>How to read it</h2>\n<p>Each figure is the median of {repeats} runs of a real fio process; a whisker and a ± span an \
          interval that holds the true median with a probability of {:.0} %, whatever the distribution. All cells of a round ran in \
@@ -201,9 +207,8 @@ pub(super) fn reading(results: &Results) -> String {
          what the disk gives. <b>null</b> is fio's engine that does nothing: what fio itself costs. <b>CPU per I/O</b> is user and \
          system time of the whole fio process, kernel workers and engine threads included, from the moment the clock started. \
          <b>CPU − fio</b> is what an I/O costs beyond null. Latency is total latency, submission included. A percentile is shown \
-         only when ten I/Os or more lie beyond it. Write jobs end with a flush that counts in their time. The cache policy is pinned \
-         in each mode: <b>writeback</b> is <code>rbd_cache_policy = writeback</code>, <b>writearound</b> is what librbd does by \
-         default, and <code>rbd_cache_writethrough_until_flush</code> is off.</p>\n",
+         only when ten I/Os or more lie beyond it. Write jobs end with a flush that counts in their time. The caches \
+         that ran, and what decided each:</p>\n<table class=\"facts\"><tbody>\n{caches}</tbody></table>\n",
         coverage * 100.0
     )
 }

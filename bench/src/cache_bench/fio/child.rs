@@ -22,6 +22,8 @@ use super::output::{Output, Totals};
 const SAMPLE_EVERY: Duration = Duration::from_millis(20);
 /// A run that takes this much longer than planned has hung; it is killed and reported.
 const GRACE: Duration = Duration::from_secs(60);
+/// fio's output, in the folder that it runs in.
+const JSON_FILE: &str = "fio.json";
 /// How much of what fio complains about is kept.
 const MESSAGE_MAX: usize = 2000;
 
@@ -41,19 +43,21 @@ pub(crate) struct Finished {
     pub(crate) cpu: Cpu,
 }
 
-/// Runs `job_file`; its JSON goes to `json_file`. `progress` is called with the time that has passed.
+/// Runs `job_file` in `folder`, where its output and logs go. `progress` is called with the time that has passed.
 pub(crate) fn run(
     fio: &Fio,
     job_file: &Path,
-    json_file: &Path,
+    folder: &Path,
     planned: Duration,
     progress: &mut dyn FnMut(Duration),
 ) -> Result<Finished> {
+    let json_file = folder.join(JSON_FILE);
     let before = children_cpu_seconds()?;
     let mut child = Command::new(&fio.path)
         .args(["--output-format=json+", "--eta=never", "--output"])
-        .arg(json_file)
+        .arg(&json_file)
         .arg(job_file)
+        .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -79,7 +83,7 @@ pub(crate) fn run(
     };
     let process_seconds = children_cpu_seconds()? - before;
     let said = format!("{}{}", messages.1.join().unwrap_or_default(), messages.0.join().unwrap_or_default());
-    let (end_ms, totals) = read_result(status, json_file, &said)?;
+    let (end_ms, totals) = read_result(status, &json_file, &said)?;
     let clock_started = end_ms as f64 / 1000.0 - totals.seconds;
     let measured_seconds = (process_seconds - used_at(&samples, clock_started)).max(0.0);
     Ok(Finished { totals, cpu: Cpu { process_seconds, measured_seconds } })
@@ -171,8 +175,7 @@ mod tests {
         fs::write(&script, "#!/bin/sh\necho fio: engine foo not loadable >&2\nexit 1\n").unwrap();
         fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let fio = Fio { path: script, version: "fio-0".to_owned() };
-        let json = directory.path().join("json");
-        let error = run(&fio, Path::new("job"), &json, Duration::ZERO, &mut |_| ()).unwrap_err();
+        let error = run(&fio, Path::new("job"), directory.path(), Duration::ZERO, &mut |_| ()).unwrap_err();
         assert!(error.to_string().contains("engine foo not loadable"), "{error}");
     }
 }

@@ -5,9 +5,8 @@ mod histogram;
 mod output;
 mod rate_log;
 
-pub(crate) use child::{Cpu, Finished, run};
+pub(crate) use child::{Finished, run};
 pub(crate) use histogram::Histogram;
-pub(crate) use output::{Output, Totals};
 pub(crate) use rate_log::read_rates;
 
 use std::path::{Path, PathBuf};

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::super::job_file::LOG_INTERVAL_MS;
+use super::super::job_file::{LOG_INTERVAL_MS, LOG_PREFIX};
 
-/// The rate in each interval, summed over fio's threads and both directions. Empty when fio wrote no log.
-pub(crate) fn read_rates(log_prefix: &Path) -> Vec<f64> {
+/// The rate in each interval, summed over fio's threads and both directions. Empty when fio wrote no log to `folder`.
+pub(crate) fn read_rates(folder: &Path) -> Vec<f64> {
     let mut intervals: BTreeMap<u64, f64> = BTreeMap::new();
     for thread in 1.. {
-        let path = format!("{}_iops.{thread}.log", log_prefix.display());
+        let path = folder.join(format!("{LOG_PREFIX}_iops.{thread}.log"));
         let Ok(text) = fs::read_to_string(path) else { break };
         add_log(&text, &mut intervals);
     }
@@ -50,6 +50,6 @@ mod tests {
 
     #[test]
     fn no_log_is_no_rates() {
-        assert!(read_rates(Path::new("/nonexistent/log")).is_empty());
+        assert!(read_rates(Path::new("/nonexistent")).is_empty());
     }
 }
