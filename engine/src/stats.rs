@@ -3,6 +3,7 @@
 //! Every core counts for itself, without locks or atomics. A latency is taken of every sixteenth request: two looks at
 //! the clock cost more than a cache hit should, and a sixteenth of a stream is as good a picture of it.
 
+use crate::cache::Shard;
 use crate::error::Result;
 use crate::image::request::Op;
 use hdrhistogram::Histogram;
@@ -75,6 +76,22 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
+    /// The counters of one core's cache.
+    pub(crate) fn of(shard: &Shard) -> Self {
+        let counted = shard.stats();
+        Self {
+            read_hits: counted.read_hits,
+            read_misses: counted.read_misses,
+            cached_bytes: shard.cached_bytes(),
+            dirty_bytes: shard.dirty_bytes(),
+            metadata_bytes: shard.metadata_bytes() as u64,
+            writebacks: counted.writebacks,
+            writeback_runs: counted.writeback_runs,
+            writeback_bytes: counted.writeback_bytes,
+            held_writes: counted.held,
+        }
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.read_hits += other.read_hits;
         self.read_misses += other.read_misses;
@@ -119,6 +136,16 @@ impl Default for StoreLatencies {
     }
 }
 
+impl StoreLatencies {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in
+            [(&mut self.read, &other.read), (&mut self.write, &other.write), (&mut self.flush, &other.flush)]
+        {
+            mine.add(theirs).expect("all histograms have the same bounds");
+        }
+    }
+}
+
 impl Stats {
     /// The counters of one operation.
     #[must_use]
@@ -131,13 +158,7 @@ impl Stats {
             mine.merge(theirs);
         }
         self.cache.merge(&other.cache);
-        for (mine, theirs) in [
-            (&mut self.store.read, &other.store.read),
-            (&mut self.store.write, &other.store.write),
-            (&mut self.store.flush, &other.store.flush),
-        ] {
-            mine.add(theirs).expect("all histograms have the same bounds");
-        }
+        self.store.merge(&other.store);
         self.cpu += other.cpu;
         self.cores += other.cores;
     }

@@ -6,7 +6,7 @@ use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
 use crate::error::{Error, ErrorKind};
 use crate::image::core_image::CoreImage;
-use crate::image::extent::ObjectExtent;
+use crate::cache::Extent;
 use crate::image::shard_load::ShardLoad;
 use ringbd_reactor::{Buf, Receiver, spawn, spawn_detached};
 use std::rc::Rc;
@@ -56,7 +56,7 @@ impl CoreState {
     fn object_of_other(
         self: &Rc<Self>,
         image_no: ImageNo,
-        extent: ObjectExtent,
+        extent: Extent,
         op: ObjectOp,
         mut buf: Buf,
         from: CallId,

@@ -3,7 +3,7 @@
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
 use crate::error::Result;
-use crate::image::extent::ObjectExtent;
+use crate::cache::Extent;
 use crate::image::request::Request;
 use crate::image::shard_load::ShardLoad;
 use crate::image::shared::ImageShared;
@@ -57,7 +57,7 @@ pub(crate) enum Message {
     /// A request from a thread that is no core, or of a future.
     Start { image: Arc<ImageShared>, request: Request, reply: Reply },
     /// One object's part of a request of another core.
-    Object { image: ImageNo, extent: ObjectExtent, op: ObjectOp, buf: Buf, from: CallId },
+    Object { image: ImageNo, extent: Extent, op: ObjectOp, buf: Buf, from: CallId },
     /// A part of a barrier of another core.
     Shards { image: ImageNo, shards: ShardSet, op: ShardsOp, from: CallId },
     /// The answer to `Object` or `Shards`.

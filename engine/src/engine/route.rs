@@ -3,12 +3,13 @@
 use super::message::{Answer, CallId, Message, ObjectOp, ShardsOp};
 use super::state::CoreState;
 use super::topology::{ShardNo, ShardSet};
+use crate::config::EffectiveMode;
 use crate::error::{Error, Result};
 use crate::image::core_image::CoreImage;
-use crate::image::extent::ObjectExtent;
+use crate::cache::Extent;
 use crate::image::request::{Op, Request};
 use crate::image::shared::ImageShared;
-use ringbd_reactor::{Buf, JoinHandle, spawn, yield_now};
+use ringbd_reactor::{Buf, Durability, JoinHandle, spawn, yield_now};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl CoreState {
             }
         };
         let (result, buf) = self.run_pieces(shared, offset, len, make_op, buf).await;
-        if result.is_ok() && shared.cache.flush_after_write && matches!(op, Op::Discard | Op::WriteZeroes) {
+        if result.is_ok() && shared.durability == Durability::Durable && matches!(op, Op::Discard | Op::WriteZeroes) {
             return (self.flush(shared).await.and(result), buf);
         }
         (result, buf)
@@ -74,7 +75,7 @@ impl CoreState {
     pub(crate) async fn object(
         self: &Rc<Self>,
         image: &Rc<CoreImage>,
-        extent: ObjectExtent,
+        extent: Extent,
         op: ObjectOp,
         buf: Buf,
     ) -> (Result<u64>, Buf) {
@@ -98,7 +99,7 @@ impl CoreState {
 
     /// Makes every write that was acknowledged before, on any core, durable.
     pub(crate) async fn flush(self: &Rc<Self>, shared: &Arc<ImageShared>) -> Result<()> {
-        shared.until_flush.flush_seen();
+        shared.flush_seen();
         if shared.cache.ignore_flush {
             return Ok(());
         }
@@ -107,7 +108,7 @@ impl CoreState {
 
     /// The same, also where the cache mode ignores flushes: at close.
     pub(crate) async fn flush_always(self: &Rc<Self>, shared: &Arc<ImageShared>) -> Result<()> {
-        if shared.cache.mode.has_cache() {
+        if shared.cache.mode != EffectiveMode::None {
             self.shards(shared, ShardsOp::Flush).await?;
         }
         self.core_image(shared).sync().await

@@ -10,7 +10,7 @@ use super::roster::{EngineShared, Roster};
 use super::topology::{CoreNo, ShardNo};
 use crate::error::Result;
 use crate::image::core_image::CoreImage;
-use crate::image::extent::ObjectExtent;
+use crate::cache::Extent;
 use crate::image::request::{Op, Request};
 use crate::image::shared::ImageShared;
 use crate::stats::CoreStats;
@@ -123,7 +123,7 @@ impl CoreState {
     fn start_single(
         self: &Rc<Self>,
         shared: &Arc<ImageShared>,
-        extent: ObjectExtent,
+        extent: Extent,
         op: ObjectOp,
         mut buf: Buf,
         finish: Finish,

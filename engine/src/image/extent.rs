@@ -3,6 +3,7 @@
 //! An image is cut into objects of 2^order bytes. Offsets in the image, in an object and in a caller's buffer are three
 //! different things; only this file turns one into another.
 
+use crate::cache::{Extent, SECTOR_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The smallest object, 4 KiB, is one cache block.
@@ -11,14 +12,6 @@ pub const ORDER_MIN: u8 = 12;
 pub const ORDER_MAX: u8 = 25;
 /// 4 MiB, librbd's default.
 pub const ORDER_DEFAULT: u8 = 22;
-
-/// A part of one object, and where in the request's buffer its bytes are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ObjectExtent {
-    pub(crate) object: u64,
-    pub(crate) offset: u32,
-    pub(crate) len: u32,
-}
 
 /// How an image is cut into objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +45,15 @@ impl Layout {
 
     /// The first piece of the image extent, at most to the end of its object.
     #[inline]
-    pub(crate) fn first(self, offset: u64, len: u64) -> ObjectExtent {
+    pub(crate) fn first(self, offset: u64, len: u64) -> Extent {
         let inside = offset & (self.object_bytes() - 1);
         let len = len.min(self.object_bytes() - inside);
         // Objects are at most 32 MiB, so both fit 32 bits.
-        ObjectExtent { object: offset >> self.order, offset: inside as u32, len: len as u32 }
+        Extent::new(offset >> self.order, inside as u32, len as u32)
     }
 
     /// The pieces of the image extent, in order.
-    pub(crate) fn extents(self, offset: u64, len: u64) -> impl Iterator<Item = ObjectExtent> {
+    pub(crate) fn extents(self, offset: u64, len: u64) -> impl Iterator<Item = Extent> {
         let mut at = offset;
         let end = offset.saturating_add(len);
         std::iter::from_fn(move || {
@@ -85,6 +78,22 @@ pub(crate) fn clip(offset: u64, len: u64, image_size: u64) -> Option<u64> {
     Some(len.min(image_size - offset))
 }
 
+/// The part of a discard that is whole units of `granularity`; the end of the object ends a unit too. `None`: nothing.
+pub(crate) fn discardable(extent: Extent, granularity: u32, object_bytes: u64) -> Option<Extent> {
+    let unit = granularity.next_multiple_of(SECTOR_BYTES).max(SECTOR_BYTES);
+    let start = extent.offset.next_multiple_of(unit);
+    let end = if u64::from(extent.end()) == object_bytes { extent.end() } else { extent.end() / unit * unit };
+    (start < end).then(|| Extent::new(extent.object, start, end - start))
+}
+
+/// An extent cut into a ragged head, whole sectors and a ragged tail.
+pub(crate) fn cut_at_sectors(extent: Extent) -> (Option<Extent>, Option<Extent>, Option<Extent>) {
+    let start = extent.offset.next_multiple_of(SECTOR_BYTES).min(extent.end());
+    let end = (extent.end() / SECTOR_BYTES * SECTOR_BYTES).max(start);
+    let piece = |from: u32, to: u32| (from < to).then(|| Extent::new(extent.object, from, to - from));
+    (piece(extent.offset, start), piece(start, end), piece(end, extent.end()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +116,34 @@ mod tests {
         assert!(Layout::new(11).is_err());
     }
 
+    #[test]
+    fn discards_keep_to_the_granularity_except_at_the_end_of_an_object() {
+        let unit = 65536;
+        let object = 1 << 22;
+        let of = |offset, len| discardable(Extent::new(1, offset, len), unit, object).map(|e| (e.offset, e.len));
+        assert_eq!(of(0, unit), Some((0, unit)));
+        assert_eq!(of(1, unit), None);
+        assert_eq!(of(100, 3 * unit), Some((unit, 2 * unit)));
+        assert_eq!(of((1 << 22) - 1000, 1000), None);
+        assert_eq!(of((1 << 22) - unit - 5, unit + 5), Some(((1 << 22) - unit, unit)));
+        assert_eq!(discardable(Extent::new(0, 1000, 3000), 0, object), Some(Extent::new(0, 1024, 2560)));
+    }
+
     proptest! {
+        #[test]
+        fn an_extent_cut_at_sectors_is_whole_again(offset in 0u32..5000, len in 1u32..5000) {
+            let extent = Extent::new(0, offset, len);
+            let (head, body, tail) = cut_at_sectors(extent);
+            let mut at = offset;
+            for piece in [head, body, tail].into_iter().flatten() {
+                prop_assert_eq!(piece.offset, at);
+                at = piece.end();
+            }
+            prop_assert_eq!(at, extent.end());
+            prop_assert!(body.is_none_or(|body| body.is_sector_aligned()));
+            prop_assert!([head, tail].into_iter().flatten().all(|ragged| ragged.len < SECTOR_BYTES));
+        }
+
         #[test]
         fn extents_cover_the_request_once_and_in_order(order in 12u8..=25, offset in 0u64..1 << 40, len in 0u64..1 << 27) {
             let layout = Layout::new(order).unwrap();

@@ -129,18 +129,21 @@ impl Image {
         make: fn(u64, Buf) -> Request,
     ) -> (Result<u64>, Vec<Buf>) {
         let mut at = offset;
-        let mut under_way = Vec::with_capacity(bufs.len());
+        let mut parts = Vec::with_capacity(bufs.len());
         for buf in bufs {
             let len = buf.len() as u64;
             // Past the end of the image there is nothing to do, as one request would be short there.
             let beyond = at > offset && at >= self.size();
-            under_way.push(self.request(make(at, if beyond { Buf::empty() } else { buf })));
+            parts.push(if beyond { Part::Untouched(buf) } else { Part::UnderWay(self.request(make(at, buf))) });
             at = at.saturating_add(len);
         }
         let mut sum = Ok(0);
-        let mut bufs = Vec::with_capacity(under_way.len());
-        for pending in under_way {
-            let (result, buf) = pending.await;
+        let mut bufs = Vec::with_capacity(parts.len());
+        for part in parts {
+            let (result, buf) = match part {
+                Part::UnderWay(pending) => pending.await,
+                Part::Untouched(buf) => (Ok(0), buf),
+            };
             bufs.push(buf);
             sum = sum.and_then(|sum: u64| result.map(|done| sum + done));
         }
@@ -189,6 +192,12 @@ impl Drop for ImageInner {
             roster.send(core, Message::Run(Box::new(forget)));
         }
     }
+}
+
+/// One buffer of a vectored request.
+enum Part {
+    UnderWay(PendingIo),
+    Untouched(Buf),
 }
 
 /// An image's operations in their blocking form.

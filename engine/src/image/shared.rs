@@ -2,7 +2,6 @@
 
 use super::extent::{Layout, clip};
 use super::request::{Op, Request};
-use crate::cache::policy::WritethroughUntilFlush;
 use crate::config::CacheSettings;
 use crate::engine::message::ImageNo;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,15 +31,32 @@ pub(crate) struct ImageShared {
     pub(crate) cache: CacheSettings,
     pub(crate) durability: Durability,
     pub(crate) stable_buffers: bool,
-    pub(crate) until_flush: WritethroughUntilFlush,
+    /// The cache acknowledges as writethrough does until the guest has shown that it flushes.
+    pub(crate) waits_for_flush: AtomicBool,
+    /// What is smaller, or not aligned to it, is not discarded.
+    pub(crate) discard_granularity: u32,
     pub(crate) local: Arc<OpenImage>,
     pub(crate) size: AtomicU64,
     pub(crate) closed: AtomicBool,
+    pub(crate) resizing: AtomicBool,
 }
 
 impl ImageShared {
     pub(crate) fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
+    }
+
+    /// Whether a write is acknowledged only when the store has it.
+    #[inline]
+    pub(crate) fn writes_through(&self) -> bool {
+        !self.cache.mode.acknowledges_early() || self.waits_for_flush.load(Ordering::Relaxed)
+    }
+
+    /// The guest flushes, so it can be trusted with a writeback cache.
+    pub(crate) fn flush_seen(&self) {
+        if self.waits_for_flush.load(Ordering::Relaxed) {
+            self.waits_for_flush.store(false, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, operation: &'static str, reason: impl std::fmt::Display) -> Error {

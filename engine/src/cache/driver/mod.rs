@@ -4,6 +4,7 @@
 //! (a fill of somebody else, room under the dirty limit, a writeback) waits for `changed` and looks again. Dirty data
 //! goes down from one place, `writeback.rs`, also where a write is acknowledged only when it landed.
 
+mod compare;
 mod read;
 mod write;
 mod writeback;

@@ -31,10 +31,12 @@ impl<B: Below> Driver<B> {
             self.write_piece(piece, &bytes[at as usize..][..len as usize]).await?;
             at += len;
         }
-        if self.below.writes_through() {
-            return self.write_through(extent).await;
-        }
-        Ok(())
+        self.acknowledge(extent).await
+    }
+
+    /// Waits until a write that is in the cache may be acknowledged.
+    pub(super) async fn acknowledge(self: &Rc<Self>, extent: Extent) -> Result<()> {
+        if self.below.writes_through() { self.write_through(extent).await } else { Ok(()) }
     }
 
     async fn write_piece(self: &Rc<Self>, extent: Extent, bytes: &[u8]) -> Result<()> {
