@@ -3,6 +3,7 @@
 //! Every module below keeps its own precise errors and turns them into this one at its edge. `errno` gives the
 //! positive number that librbd's callers (QEMU, fio, C hosts) expect.
 
+use crate::store::StoreError;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -76,19 +77,31 @@ impl ErrorKind {
         }
     }
 
+    /// The kind that a positive errno belongs to; what has none of its own is EIO.
+    #[must_use]
+    pub fn of_errno(errno: i32) -> Self {
+        match errno {
+            1 | 13 => Self::PermissionDenied,
+            2 | 20 => Self::NotFound,
+            11 | 16 => Self::Busy,
+            17 => Self::AlreadyExists,
+            22 | 36 => Self::InvalidInput,
+            27 | 28 | 122 => Self::NoSpace,
+            30 => Self::ReadOnly,
+            38 | 95 => Self::NotSupported,
+            84 => Self::Mismatch,
+            108 => Self::Closed,
+            117 => Self::Corrupt,
+            _ => Self::Io,
+        }
+    }
+
     /// The kind of an operating-system error.
     #[must_use]
     pub fn of_io(error: &io::Error) -> Self {
         match error.raw_os_error() {
-            Some(1 | 13) => Self::PermissionDenied,
-            Some(2 | 20) => Self::NotFound,
-            Some(11 | 16) => Self::Busy,
-            Some(17) => Self::AlreadyExists,
-            Some(22) => Self::InvalidInput,
-            Some(27 | 28 | 122) => Self::NoSpace,
-            Some(30) => Self::ReadOnly,
-            Some(38 | 95) => Self::NotSupported,
-            _ => match error.kind() {
+            Some(errno) => Self::of_errno(errno),
+            None => match error.kind() {
                 io::ErrorKind::NotFound => Self::NotFound,
                 io::ErrorKind::AlreadyExists => Self::AlreadyExists,
                 io::ErrorKind::InvalidInput => Self::InvalidInput,
@@ -141,6 +154,15 @@ impl Error {
         error: &io::Error,
     ) -> Self {
         Self::new(ErrorKind::of_io(error), operation, object, error)
+    }
+
+    /// An error of the embedded store while doing `operation` to `object`.
+    pub(crate) fn from_store(
+        operation: impl Into<Cow<'static, str>>,
+        object: impl fmt::Display,
+        error: &StoreError,
+    ) -> Self {
+        Self::new(ErrorKind::of_errno(error.errno()), operation, object, error)
     }
 
     /// The same error with a sentence that says what to do.

@@ -14,6 +14,8 @@ pub enum Guarantee {
     Acknowledgement,
     /// An acknowledged flush that was issued after its acknowledgement.
     Flush,
+    /// Nothing; only what was never written must not be there.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -129,9 +131,11 @@ impl Block {
         let floor = match guarantee {
             Guarantee::Acknowledgement => self.acknowledged,
             Guarantee::Flush => self.flushed,
+            Guarantee::Nothing => 0,
         };
         let found = stamp::read(block, sector, bytes)?;
         let version = match found {
+            // Zeros are as new as the newest write of zeros that it could be.
             0 => self.zeros.iter().copied().max().unwrap_or(0),
             version => version,
         };

@@ -34,6 +34,7 @@ pub use local::WaitQueue;
 pub use mailbox::{Receiver, Sender, mailbox};
 pub use net::{Receive, RecvBuf, TcpListener, TcpStream};
 pub use ring::{Capabilities, SetupError, SetupErrorKind, probe};
+pub use sim::{CutStyle, DiskConfig, DiskOp, NetConfig, PowerCut, Sim, SimConfig, TraceEntry, TraceKind};
 pub use task::{JoinHandle, spawn, spawn_detached, yield_now};
 pub use thread::{CorePanicked, CoreThread};
 pub use timer::{Elapsed, sleep, sleep_until, timeout};

@@ -147,3 +147,81 @@ impl Drop for Wait<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::Index;
+
+    proptest! {
+        /// Waiters leave and are woken at random; the model is a plain list, and a woken waiter that leaves unheard passes on.
+        #[test]
+        fn first_come_first_woken(steps in vec((0u8..4, any::<Index>()), 0..120)) {
+            let queue = WaitQueue::new();
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut futures: Vec<(usize, Pin<Box<Wait<'_>>>)> = Vec::new();
+            let (mut waiting, mut woken, mut next) = (Vec::<usize>::new(), Vec::<usize>::new(), 0);
+            for (kind, index) in steps {
+                match kind {
+                    0 => {
+                        let mut wait = Box::pin(Wait { queue: &queue, place: None });
+                        prop_assert!(wait.as_mut().poll(&mut cx).is_pending());
+                        futures.push((next, wait));
+                        waiting.push(next);
+                        next += 1;
+                    }
+                    1 => {
+                        queue.wake_one();
+                        if !waiting.is_empty() {
+                            woken.push(waiting.remove(0));
+                        }
+                    }
+                    2 if !futures.is_empty() => {
+                        let (name, wait) = futures.swap_remove(index.index(futures.len()));
+                        drop(wait);
+                        waiting.retain(|&other| other != name);
+                        if woken.contains(&name) {
+                            woken.retain(|&other| other != name);
+                            if !waiting.is_empty() {
+                                woken.push(waiting.remove(0));
+                            }
+                        }
+                    }
+                    3 if !futures.is_empty() => {
+                        let at = index.index(futures.len());
+                        let ready = futures[at].1.as_mut().poll(&mut cx).is_ready();
+                        let name = futures[at].0;
+                        prop_assert_eq!(ready, woken.contains(&name));
+                        if ready {
+                            woken.retain(|&other| other != name);
+                            drop(futures.swap_remove(at));
+                        }
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(queue.waiters(), waiting.len());
+            }
+        }
+    }
+
+    #[test]
+    fn wakes_without_waiters_are_not_remembered() {
+        let queue = WaitQueue::new();
+        queue.wake_one();
+        queue.wake_all();
+        let mut wait = Box::pin(queue.wait());
+        assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    #[test]
+    fn leavers_do_not_pile_up() {
+        let queue = WaitQueue::new();
+        for _ in 0..1000 {
+            let mut wait = Box::pin(queue.wait());
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert!(queue.waiters.borrow().order.len() < 64);
+    }
+}

@@ -98,10 +98,17 @@ impl Shard {
                 id = self.blocks[id].flight_next;
             }
         }
+        for epoch in self.discards.iter().filter_map(|discard| discard.epoch) {
+            *of_epoch.entry(epoch).or_default() += 1;
+        }
         let marked = (0..self.blocks.len()).filter(|&id| self.blocks[id].writing != 0).count();
         assert_eq!(writing, marked, "every block being written back is in one writeback");
         for (epoch, _, flights, _) in self.dirty.epochs.iter() {
-            assert_eq!(flights, of_epoch.get(&epoch).copied().unwrap_or(0), "writebacks of epoch {epoch}");
+            assert_eq!(
+                flights,
+                of_epoch.get(&epoch).copied().unwrap_or(0),
+                "writebacks and discards of epoch {epoch}"
+            );
         }
     }
 

@@ -15,6 +15,9 @@ pub struct DiscardId(u64);
 pub(super) struct Discard {
     pub(super) id: DiscardId,
     pub(super) extent: Extent,
+    /// The epoch in which the discard stands for dirty data that it dropped: a flush that covers the data waits until
+    /// the store has discarded it.
+    pub(super) epoch: Option<u32>,
 }
 
 /// The cache has dirty data that an invalidation would lose.
@@ -35,13 +38,17 @@ impl Shard {
     pub fn begin_discard(&mut self, extent: Extent, wait_for: &mut Vec<WritebackId>) -> DiscardId {
         self.assert_inside(extent);
         assert!(extent.is_sector_aligned(), "a discard of {extent:?} cuts sectors");
+        self.writebacks_over(extent, wait_for);
+        let epoch = self.oldest_epoch(extent, wait_for);
+        if let Some(epoch) = epoch {
+            self.dirty.epochs.begin_flight(epoch);
+        }
         for piece in extent.pieces() {
             self.drop_sectors(extent.object, piece);
         }
-        self.writebacks_over(extent, wait_for);
         self.discards_begun += 1;
         let id = DiscardId(self.discards_begun);
-        self.discards.push(Discard { id, extent });
+        self.discards.push(Discard { id, extent, epoch });
         id
     }
 
@@ -51,7 +58,10 @@ impl Shard {
     /// If the discard has ended already.
     pub fn finish_discard(&mut self, id: DiscardId) {
         let at = self.discards.iter().position(|discard| discard.id == id);
-        self.discards.swap_remove(at.expect("the discard is under way"));
+        let discard = self.discards.swap_remove(at.expect("the discard is under way"));
+        if let Some(epoch) = discard.epoch {
+            self.dirty.epochs.end_flight(epoch);
+        }
     }
 
     /// Drops every block, if nothing is dirty or on its way down. Fills in flight bring nothing in.
@@ -81,6 +91,16 @@ impl Shard {
     #[inline]
     pub(super) fn is_discarding(&self, extent: Extent) -> bool {
         !self.discards.is_empty() && self.discards.iter().any(|discard| discard.extent.overlaps(extent))
+    }
+
+    /// The oldest epoch of what is dirty in the extent, or on its way down in one of `writebacks`.
+    fn oldest_epoch(&self, extent: Extent, writebacks: &[WritebackId]) -> Option<u32> {
+        let dirty = self
+            .sectors_of(extent)
+            .filter(|&(touched, id)| self.blocks[id].dirty & touched != 0)
+            .map(|(_, id)| self.blocks[id].epoch);
+        let flights = writebacks.iter().map(|&id| self.epoch_of(id));
+        dirty.chain(flights).reduce(|a, b| if self.dirty.epochs.is_older(a, b) { a } else { b })
     }
 
     fn drop_sectors(&mut self, object: u64, piece: Piece) {

@@ -25,7 +25,7 @@ pub(super) struct Epoch {
     started_ns: u64,
     /// Dirty blocks of this epoch.
     blocks: u32,
-    /// Writebacks in flight whose oldest block is of this epoch.
+    /// Writebacks in flight whose oldest block is of this epoch, and discards under way that dropped such blocks.
     flights: u32,
     /// The objects whose oldest dirty block is of this epoch: first and last record.
     pub(super) oldest: u32,

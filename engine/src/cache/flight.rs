@@ -43,8 +43,8 @@ impl<T> Flights<T> {
     }
 
     pub(super) fn is_live(&self, slot: u32, generation: u32) -> bool {
-        let entry = &self.slots[slot as usize];
-        entry.generation == generation && entry.flight.is_some()
+        let entry = self.slots.get(slot as usize);
+        entry.is_some_and(|entry| entry.generation == generation && entry.flight.is_some())
     }
 
     pub(super) fn at_mut(&mut self, slot: u32) -> &mut T {

@@ -128,7 +128,7 @@ mod tests {
                     (true, true) | (false, false) => {}
                 }
                 prop_assert_eq!(index.len(), model.len());
-                for id in 0..24 {
+                for id in 0u32..24 {
                     let tag = (id % 7).wrapping_mul(0x2600_0000) | 0x0fff_ffff;
                     prop_assert_eq!(index.find(tag, |found| found == id).is_some(), model.contains_key(&id));
                 }

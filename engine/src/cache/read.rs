@@ -7,6 +7,7 @@
 //!     for each of plan.fetches():                    // all at once
 //!         read it from the store; complete_fill or fail_fill; plan.deliver(fetch, data, dst)
 //!     for each of plan.waits(): wait until that fill has ended
+//!     if plan.waits_for_discard(): wait until the next discard has ended
 //! }
 //! ```
 //!
@@ -21,11 +22,14 @@ use super::shard::Shard;
 #[derive(Debug)]
 pub struct ReadPlan {
     extent: Extent,
-    /// Byte ranges of the object that the reader still lacks, ascending.
+    /// Byte ranges of the object that this round's fetches deliver, ascending.
     missing: Vec<(u32, u32)>,
+    /// Those that wait for a later round. A fetch may cover them (it reads whole blocks) and yet not know them.
+    later: Vec<(u32, u32)>,
     scratch: Vec<(u32, u32)>,
     fetches: Vec<Fetch>,
     waits: Vec<FillId>,
+    discarding: bool,
     rounds: u32,
 }
 
@@ -33,7 +37,16 @@ impl ReadPlan {
     /// A read of `extent`, none of which the reader has.
     pub fn new(extent: Extent) -> Self {
         let missing = vec![(extent.offset, extent.end())];
-        Self { extent, missing, scratch: Vec::new(), fetches: Vec::new(), waits: Vec::new(), rounds: 0 }
+        Self {
+            extent,
+            missing,
+            later: Vec::new(),
+            scratch: Vec::new(),
+            fetches: Vec::new(),
+            waits: Vec::new(),
+            discarding: false,
+            rounds: 0,
+        }
     }
 
     /// Starts over with another extent, keeping the memory.
@@ -41,8 +54,10 @@ impl ReadPlan {
         self.extent = extent;
         self.missing.clear();
         self.missing.push((extent.offset, extent.end()));
+        self.later.clear();
         self.fetches.clear();
         self.waits.clear();
+        self.discarding = false;
         self.rounds = 0;
     }
 
@@ -61,9 +76,15 @@ impl ReadPlan {
         &self.waits
     }
 
+    /// Does this round wait for a discard under way? Until it has ended the store may have data that is older than
+    /// what the discard dropped from the cache.
+    pub fn waits_for_discard(&self) -> bool {
+        self.discarding
+    }
+
     /// Has the reader everything?
     pub fn is_done(&self) -> bool {
-        self.missing.is_empty()
+        self.missing.is_empty() && self.later.is_empty()
     }
 
     /// The one fetch that may be read straight into the reader's buffer, because it is exactly what is read and
@@ -102,16 +123,23 @@ impl ReadPlan {
     fn begin_round(&mut self) -> Vec<(u32, u32)> {
         self.fetches.clear();
         self.waits.clear();
+        self.discarding = false;
         self.rounds += 1;
+        self.missing.append(&mut self.later);
+        self.missing.sort_unstable();
         self.scratch.clear();
         std::mem::replace(&mut self.missing, std::mem::take(&mut self.scratch))
     }
 
-    fn lacks(&mut self, piece: Piece) {
-        let (start, end) = (piece.offset(), piece.offset() + piece.len);
-        match self.missing.last_mut() {
-            Some(last) if last.1 == start => last.1 = end,
-            Some(_) | None => self.missing.push((start, end)),
+    /// Notes the sectors of a piece that the reader lacks; `later` when this round does not fetch them.
+    fn lacks(&mut self, piece: Piece, sectors: u8, later: bool) {
+        let ranges = if later { &mut self.later } else { &mut self.missing };
+        for part in piece.select(sectors) {
+            let (start, end) = (part.offset(), part.offset() + part.len);
+            match ranges.last_mut() {
+                Some(last) if last.1 == start => last.1 = end,
+                Some(_) | None => ranges.push((start, end)),
+            }
         }
     }
 
@@ -171,6 +199,7 @@ impl Shard {
     pub fn plan_edge(&mut self, extent: Extent, plan: &mut ReadPlan) {
         self.plan_without_reader(extent, plan, true);
         plan.missing.clear();
+        plan.later.clear();
     }
 
     /// Plans readahead: fetches the blocks of the extent that nobody has or fetches, and waits for nothing.
@@ -178,6 +207,7 @@ impl Shard {
         self.plan_without_reader(extent, plan, self.config.keep_clean);
         plan.fetches.retain(|fetch| fetch.fill.is_some());
         plan.missing.clear();
+        plan.later.clear();
         plan.waits.clear();
     }
 
@@ -224,26 +254,28 @@ impl Shard {
     fn plan_piece(&mut self, plan: &mut ReadPlan, piece: Piece, dst: Option<&mut [u8]>, keep: bool) {
         let object = plan.extent.object;
         let id = self.find(object, piece.block);
+        let mut lacks = piece.touched();
         if let Some(id) = id {
-            let lacks = piece.touched() & !self.blocks[id].valid;
+            lacks &= !self.blocks[id].valid;
             if let Some(dst) = dst {
                 self.copy_valid(id, piece, dst);
             }
             self.blocks[id].touch();
-            if lacks == 0 {
-                return;
-            }
-            piece.select(lacks).for_each(|part| plan.lacks(part));
-            if let Some(fill) = self.fill_of(id) {
-                plan.wait_for(fill);
-                return;
-            }
-        } else {
-            plan.lacks(piece);
         }
-        let whole = Extent::new(object, piece.block * BLOCK_BYTES, BLOCK_BYTES);
-        let keep = keep && self.can_begin_fill() && !self.is_discarding(whole);
-        self.fetch_block(&mut plan.fetches, object, piece.block, id, keep);
+        if lacks == 0 {
+            return;
+        }
+        let fill = id.and_then(|id| self.fill_of(id));
+        let discarding = self.is_discarding(Extent::new(object, piece.offset(), piece.len));
+        plan.lacks(piece, lacks, fill.is_some() || discarding);
+        plan.discarding |= discarding;
+        if let Some(fill) = fill {
+            plan.wait_for(fill);
+        } else if !discarding {
+            let whole = Extent::new(object, piece.block * BLOCK_BYTES, BLOCK_BYTES);
+            let keep = keep && self.can_begin_fill() && !self.is_discarding(whole);
+            self.fetch_block(&mut plan.fetches, object, piece.block, id, keep);
+        }
     }
 
     fn copy_valid(&self, id: u32, piece: Piece, dst: &mut [u8]) {

@@ -152,7 +152,7 @@ mod tests {
         let mut readahead = Readahead::new(ReadaheadConfig::default());
         assert_eq!(sequential(&mut readahead, 0, 4096, 9), []);
         assert_eq!(readahead.read(9 * 4096, 4096, IMAGE), Some(Window { offset: 40_960, len: 40_960 }));
-        let windows = sequential(&mut readahead, 40_960, 4096, 100);
+        let windows = sequential(&mut readahead, 40_960, 4096, 130);
         assert_eq!(windows[0], Window { offset: 81_920, len: 81_920 });
         assert_eq!(windows[1], Window { offset: 163_840, len: 163_840 });
         assert_eq!(windows[2], Window { offset: 327_680, len: 327_680 });

@@ -207,7 +207,13 @@ impl Shard {
         started_ns.saturating_add(self.config.max_dirty_age_ns)
     }
 
-    fn sectors_of(&self, extent: Extent) -> impl Iterator<Item = (u8, u32)> {
+    /// The epoch in which a writeback in flight stands.
+    pub(super) fn epoch_of(&self, id: WritebackId) -> u32 {
+        self.flights.at(id.slot).0.epoch
+    }
+
+    /// The extent's blocks that are in the cache: the sectors it touches, and their ids.
+    pub(super) fn sectors_of(&self, extent: Extent) -> impl Iterator<Item = (u8, u32)> {
         self.assert_inside(extent);
         extent
             .pieces()

@@ -224,11 +224,11 @@ impl CacheSettings {
     /// librbd holds the sizes against each other nowhere: with `rbd_cache_max_dirty` above `rbd_cache_size` it lets
     /// dirty data outgrow the cache, and with `rbd_cache_target_dirty` above the limit it never starts early. Here the
     /// cache's size is a promise, so the larger value comes down to the smaller one and a note says so.
-    pub(super) fn resolve(options: CacheOptions) -> Self {
-        let CacheOptions { size_bytes: (size, _), max_dirty_bytes: (asked, _), .. } = options;
-        let max_dirty = asked.min(size);
-        let (mode, decided_by) = decide(&options, max_dirty);
-        let notes = if mode == EffectiveMode::None { Vec::new() } else { clamp_notes(&options, max_dirty) };
+    pub(super) fn resolve(options: &CacheOptions) -> Self {
+        let size = options.size_bytes.0;
+        let max_dirty = options.max_dirty_bytes.0.min(size);
+        let (mode, decided_by) = decide(options, max_dirty);
+        let notes = if mode == EffectiveMode::None { Vec::new() } else { clamp_notes(options, max_dirty) };
         let early = mode.acknowledges_early();
         let cached = mode != EffectiveMode::None;
         let max_dirty_bytes = if early { max_dirty } else { 0 };
@@ -320,3 +320,7 @@ impl fmt::Display for CacheSettings {
         write!(f, ")")
     }
 }
+
+#[cfg(test)]
+#[path = "cache_mode_tests.rs"]
+mod tests;

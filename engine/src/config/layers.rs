@@ -77,7 +77,7 @@ impl Layers {
             layers.add_conf(conf)?;
         }
         if let Some(keyring) = &sources.env.ceph_keyring {
-            layers.assign("keyring", keyring, Origin::CephArgs);
+            layers.assign("keyring", keyring, Origin::Env("CEPH_KEYRING"));
         }
         for (key, value) in &args.options {
             layers.assign(key, value, Origin::CephArgs);
@@ -267,21 +267,20 @@ fn conf_request(spec: &ImageSpec, sources: &Sources, args: &CephArgs) -> ConfReq
     ConfRequest { files: DEFAULT_CONF_FILES.to_owned(), asked_by: None }
 }
 
-/// Reads the first file of the list that exists. The list is Ceph's: separated by commas, semicolons or white space.
+/// Reads the first file that exists: what was written as one path, then as Ceph's kind of list, which is separated by
+/// commas, semicolons or white space.
 fn find_conf(request: &ConfRequest, identity: &Identity, read: ReadFile<'_>) -> Result<Option<ConfFile>> {
     let place = request.asked_by.as_deref().unwrap_or("a default place");
-    let mut missing = Vec::new();
     let separators = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
-    for file in request.files.split(separators).filter(|file| !file.is_empty()) {
+    let listed = request.files.split(separators).filter(|file| !file.is_empty());
+    for file in [request.files.as_str()].into_iter().chain(listed) {
         if request.asked_by.is_none() && file.contains("$home") && identity.home.is_empty() {
             continue;
         }
         let path = PathBuf::from(expand(file, "conf", place, identity, &|_| None)?);
         match read(&path) {
             Ok(bytes) => return ConfFile::parse(&path, &bytes).map(Some),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                missing.push(path.display().to_string());
-            }
+            Err(error) if is_missing(&error) => {}
             Err(error) => {
                 let subject = format!("configuration file {}", path.display());
                 return Err(ConfigError::new(
@@ -296,9 +295,15 @@ fn find_conf(request: &ConfRequest, identity: &Identity, read: ReadFile<'_>) -> 
         }
     }
     let Some(asked_by) = &request.asked_by else { return Ok(None) };
-    let subject = format!("configuration file {}", missing.join(", "));
+    let subject = format!("configuration file {}", request.files.escape_debug());
     Err(ConfigError::new(ConfigErrorKind::MissingFile, subject, asked_by, "it does not exist")
         .hint("write the path of an existing file, or /dev/null to go without"))
+}
+
+/// Whether the error means that there is no such file. A list taken for one path can be too long for one.
+fn is_missing(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
 /// The cluster a configuration file is for, by its name.

@@ -7,6 +7,8 @@
 //! Everything here is pure but for the reading of the configuration file and [`Env::from_process`]. Whatever people
 //! write is answered with a value or a [`ConfigError`] that names the option, the place and what was probably meant.
 
+#![forbid(unsafe_code)]
+
 mod cache_mode;
 mod ceph_table;
 mod conf_file;

@@ -196,6 +196,12 @@ impl OptionDef {
         option_value::parse(&self.kind, text)
     }
 
+    /// Whether the value is a secret that no report or log may show.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.name == "key"
+    }
+
     /// Whether the value is a text in which metavariables are expanded.
     pub(super) fn is_text(&self) -> bool {
         matches!(self.kind, OptionKind::Text { .. })
@@ -273,7 +279,7 @@ mod tests {
         for option in options() {
             match option.default_value() {
                 OptionValue::Size(bytes) => {
-                    assert_eq!(option.parse(&bytes.to_string()), Ok(OptionValue::Size(bytes)))
+                    assert_eq!(option.parse(&bytes.to_string()), Ok(OptionValue::Size(bytes)));
                 }
                 OptionValue::Duration(time) => {
                     let text = time.as_secs_f64().to_string();

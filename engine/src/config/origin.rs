@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::cache_mode::QemuCache;
 
-/// The place that decided a value, weakest first.
+/// The place that decided a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Nobody said; the built-in default.
     Default,
-    /// An environment variable of ringbd's, such as `RINGBD_STORE`.
+    /// An environment variable for this one option: `RINGBD_STORE` or `CEPH_KEYRING`.
     Env(&'static str),
     /// The cache mode, QEMU's word for it.
     Qemu(QemuCache),
@@ -21,7 +21,7 @@ pub enum Origin {
         /// The line, from 1.
         line: u32,
     },
-    /// The environment variable `CEPH_ARGS` or `CEPH_KEYRING`.
+    /// The environment variable `CEPH_ARGS`.
     CephArgs,
     /// An option of the command that was run.
     CommandLine,

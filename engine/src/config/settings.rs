@@ -1,7 +1,7 @@
 //! The settings of one image: every option resolved to one value, with the place that decided it.
 //!
 //! Strongest first: `conf_*` metadata of the image and of its pool (once it is open), the image string, the command
-//! line, `CEPH_ARGS`, the configuration file, the cache mode, `RINGBD_STORE`, the default.
+//! line, `CEPH_ARGS`, `CEPH_KEYRING`, the configuration file, the cache mode, `RINGBD_STORE`, the default.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -94,17 +94,8 @@ impl Settings {
         qemu_cache: Option<QemuCache>,
     ) -> Result<Self> {
         let view = Values(&values);
-        let cores = view.at("ringbd_core_list");
-        let core_list = parse_core_list(view.text("ringbd_core_list")).map_err(|reason| {
-            ConfigError::new(
-                ConfigErrorKind::InvalidValue,
-                "option ringbd_core_list",
-                cores.origin.to_string(),
-                reason,
-            )
-            .hint("write CPU numbers and ranges, such as 0,2-3")
-        })?;
-        let cache = CacheSettings::resolve(view.cache_options(qemu_cache));
+        let core_list = view.core_list()?;
+        let cache = CacheSettings::resolve(&view.cache_options(qemu_cache));
         for note in &cache.notes {
             tracing::warn!("{note}");
         }
@@ -155,6 +146,15 @@ impl Settings {
         self.iter().filter(|(_, setting)| setting.origin != Origin::Default)
     }
 
+    /// One line for each option that somebody set, such as `rbd_cache_size = 64 MiB (from the image string)`.
+    /// Secrets are not shown.
+    pub fn report(&self) -> impl Iterator<Item = String> {
+        self.changed().map(|(option, Setting { value, origin })| {
+            let value = if option.is_secret() { "(hidden)".to_owned() } else { value.to_string() };
+            format!("{} = {value} (from {origin})", option.name)
+        })
+    }
+
     /// Where an option's value came from.
     ///
     /// # Panics
@@ -200,13 +200,15 @@ impl Settings {
         self.view().flag("ringbd_store_dsync")
     }
 
-    /// The engine's threads; 0: one for each CPU.
+    /// The engine's threads; 0: one for each CPU. Who lists CPUs and does not say how many gets a thread for each.
     #[must_use]
     pub fn cores(&self) -> usize {
-        usize::try_from(self.view().number("ringbd_cores")).expect("the registry's bound fits")
+        let cores = usize::try_from(self.view().number("ringbd_cores")).expect("the registry's bound fits");
+        let unsaid = cores == 0 || *self.origin("ringbd_cores") == Origin::Default;
+        if unsaid && !self.core_list.is_empty() { self.core_list.len() } else { cores }
     }
 
-    /// The CPUs the threads are pinned to, in order; empty: any.
+    /// The CPUs the threads are pinned to, in order, no fewer than [`cores`](Self::cores); empty: any.
     #[must_use]
     pub fn core_list(&self) -> &[usize] {
         &self.core_list
@@ -339,6 +341,24 @@ impl<'a> Values<'a> {
             OptionValue::Text(value) => value,
             other => panic!("{name} is no text but {other:?}"),
         }
+    }
+
+    fn core_list(&self) -> Result<Vec<usize>> {
+        let list = self.at("ringbd_core_list");
+        let wrong = |name: &str, origin: &Origin, reason: String| {
+            let subject = format!("option {name}");
+            ConfigError::new(ConfigErrorKind::InvalidValue, subject, origin.to_string(), reason)
+                .hint("write CPU numbers and ranges, such as 0,2-3, one for each of ringbd_cores")
+        };
+        let cpus = parse_core_list(self.text("ringbd_core_list"))
+            .map_err(|reason| wrong("ringbd_core_list", &list.origin, reason))?;
+        let cores = self.number("ringbd_cores");
+        if !cpus.is_empty() && cores > cpus.len() as u64 {
+            let reason =
+                format!("{cores} threads cannot each have a CPU of the {} in ringbd_core_list", cpus.len());
+            return Err(wrong("ringbd_cores", &self.at("ringbd_cores").origin, reason));
+        }
+        Ok(cpus)
     }
 
     fn cache_options(&self, qemu: Option<QemuCache>) -> CacheOptions {

@@ -77,10 +77,6 @@ impl Calls {
             None => None,
         }
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
 }
 
 /// Marks a call whose task was dropped, so that its answer finds a place and frees it.

@@ -28,6 +28,13 @@ impl CoreState {
             Message::Start { image, request, reply } => self.start(&image, request, End::Reply(reply)),
             Message::Object { image, extent, op, buf, from } => self.object_of_other(image, extent, op, buf, from),
             Message::Shards { image, shards, op, from } => self.shards_of_other(image, shards, op, from),
+            Message::ReadAhead { image, extent } => {
+                if let Some(image) = self.core_image_of(image)
+                    && image.has(ShardNo::of(image.shared.id, extent.object))
+                {
+                    image.read_ahead(extent);
+                }
+            }
             Message::Answer { call, answer } => {
                 if let Some((finish, answer)) = self.calls.answered(call, answer) {
                     self.finish(finish, answer.result, answer.buf);
@@ -87,7 +94,7 @@ impl CoreState {
         });
     }
 
-    fn owner_elsewhere(&self, shard: ShardNo) -> Option<CoreNo> {
+    pub(crate) fn owner_elsewhere(&self, shard: ShardNo) -> Option<CoreNo> {
         self.roster().topology.owner(shard).filter(|&owner| owner != self.no)
     }
 

@@ -7,7 +7,7 @@ use super::message::Message;
 use super::request_end::End;
 use super::state::CoreState;
 use super::topology::CoreNo;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::image::Image;
 use crate::image::request::{Completion, Request};
 use ringbd_reactor::{JoinHandle, LentCore, Receiver, Region, spawn};

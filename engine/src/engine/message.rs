@@ -60,6 +60,8 @@ pub(crate) enum Message {
     Object { image: ImageNo, extent: Extent, op: ObjectOp, buf: Buf, from: CallId },
     /// A part of a barrier of another core.
     Shards { image: ImageNo, shards: ShardSet, op: ShardsOp, from: CallId },
+    /// Bring an extent into the cache, if it is this core's; nobody waits.
+    ReadAhead { image: ImageNo, extent: Extent },
     /// The answer to `Object` or `Shards`.
     Answer { call: u32, answer: Answer },
     /// Shards of an image that this core owns from now on.

@@ -5,6 +5,7 @@
 
 pub(crate) mod calls;
 mod dispatch;
+mod each_core;
 mod lent;
 pub(crate) mod message;
 pub(crate) mod request_end;
@@ -20,13 +21,11 @@ pub use topology::{CORES_MAX, CoreNo};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::ImageInner;
-use crate::stats::Stats;
 use crate::store::Store;
 use message::Message;
 use ringbd_reactor::{CoreConfig, CoreThread};
 use roster::EngineShared;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ pub struct Engine(Arc<EngineInner>);
 pub(crate) struct EngineInner {
     shared: Arc<EngineShared>,
     threads: Mutex<Vec<(CoreNo, CoreThread)>>,
-    open: Mutex<HashMap<u64, Weak<ImageInner>>>,
+    open: Mutex<BTreeMap<u64, Weak<ImageInner>>>,
     spin: Duration,
 }
 
@@ -47,13 +46,13 @@ impl Engine {
     }
 
     /// The images that are open, by their id in the store.
-    pub(crate) fn open_images(&self) -> MutexGuard<'_, HashMap<u64, Weak<ImageInner>>> {
+    pub(crate) fn open_images(&self) -> MutexGuard<'_, BTreeMap<u64, Weak<ImageInner>>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store that the engine works on: its pools and images.
     #[must_use]
-    pub fn store(&self) -> &Arc<Store> {
+    pub fn store(&self) -> &Store {
         &self.0.shared.store
     }
 
@@ -81,35 +80,6 @@ impl Engine {
     #[must_use]
     pub fn cores(&self) -> usize {
         self.shared().roster().topology.cores().len()
-    }
-
-    /// Reads every core's counters. Cores on lent threads answer when they are next polled.
-    pub async fn stats(&self) -> Stats {
-        let mut stats = Stats::default();
-        for reading in self.on_every_core(state::CoreState::read_stats) {
-            if let Ok(reading) = reading.await {
-                stats.merge(&reading);
-            }
-        }
-        stats
-    }
-
-    /// Runs `work` on every core; the receivers give what it returned, or an error if the core ended.
-    pub(crate) fn on_every_core<T: Send + 'static>(
-        &self,
-        work: fn(&Rc<state::CoreState>) -> T,
-    ) -> Vec<oneshot::AsyncReceiver<T>> {
-        let roster = self.shared().roster();
-        let ask = |&core: &CoreNo| {
-            let (sender, receiver) = oneshot::async_channel();
-            let run = Box::new(move |state: &Rc<state::CoreState>| {
-                // Whoever asked may have gone away.
-                let _ = sender.send(work(state));
-            });
-            roster.send(core, Message::Run(run));
-            receiver
-        };
-        roster.topology.cores().iter().map(ask).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::image::shard_load::ShardLoad;
 use crate::image::shared::ImageShared;
 use crate::store::Store;
 use ringbd_reactor::{Receiver, Sender, World, mailbox};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -38,12 +38,14 @@ pub(crate) struct Parked {
 /// The state that all threads of an engine share.
 pub(crate) struct EngineShared {
     pub(crate) world: World,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
     roster: RwLock<Arc<Roster>>,
     version: AtomicU64,
     membership: Mutex<Parked>,
-    images: Mutex<HashMap<ImageNo, Arc<ImageShared>>>,
+    images: Mutex<BTreeMap<ImageNo, Arc<ImageShared>>>,
     next_image: AtomicU64,
+    /// Cores that an image's cache is shared out to at least, though they may not have joined yet.
+    cores_expected: usize,
 }
 
 /// A mutex here guards plain tables that no panic leaves half-changed.
@@ -52,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EngineShared {
-    pub(crate) fn new(world: World, store: Arc<Store>) -> Self {
+    pub(crate) fn new(world: World, store: Store, cores_expected: usize) -> Self {
         let roster = Roster { topology: Topology::empty(), mail: Vec::new() };
         Self {
             world,
@@ -62,6 +64,7 @@ impl EngineShared {
             membership: Mutex::default(),
             images: Mutex::default(),
             next_image: AtomicU64::new(0),
+            cores_expected,
         }
     }
 
@@ -137,6 +140,11 @@ impl EngineShared {
         }
     }
 
+    /// How many cores share an image's cache.
+    pub(crate) fn cache_shares(&self) -> usize {
+        self.roster().topology.cores().len().max(self.cores_expected).max(1)
+    }
+
     pub(crate) fn next_image_no(&self) -> ImageNo {
         self.next_image.fetch_add(1, Ordering::Relaxed) as ImageNo
     }
@@ -152,10 +160,6 @@ impl EngineShared {
 
     pub(crate) fn image(&self, no: ImageNo) -> Option<Arc<ImageShared>> {
         lock(&self.images).get(&no).cloned()
-    }
-
-    pub(crate) fn images(&self) -> Vec<Arc<ImageShared>> {
-        lock(&self.images).values().cloned().collect()
     }
 
     /// Forgets an image; what was parked of it goes too.

@@ -6,7 +6,7 @@ use super::topology::{ShardNo, ShardSet};
 use crate::config::EffectiveMode;
 use crate::error::{Error, Result};
 use crate::image::core_image::CoreImage;
-use crate::cache::Extent;
+use crate::cache::{Extent, Window};
 use crate::image::request::{Op, Request};
 use crate::image::shared::ImageShared;
 use ringbd_reactor::{Buf, Durability, JoinHandle, spawn, yield_now};
@@ -93,6 +93,20 @@ impl CoreState {
                     return (result, buf);
                 }
                 _ => image.moved.wait().await,
+            }
+        }
+    }
+
+    /// Asks the home cores of a window to bring it into their caches.
+    #[cold]
+    pub(crate) fn read_ahead(self: &Rc<Self>, shared: &Arc<ImageShared>, window: Window) {
+        let image = self.core_image(shared);
+        for extent in shared.layout.extents(window.offset, window.len) {
+            let shard = ShardNo::of(shared.id, extent.object);
+            if image.has(shard) {
+                image.read_ahead(extent);
+            } else if let Some(owner) = self.owner_elsewhere(shard) {
+                self.send(owner, Message::ReadAhead { image: shared.no, extent });
             }
         }
     }

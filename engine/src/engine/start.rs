@@ -8,7 +8,7 @@ use super::{Engine, EngineInner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 use ringbd_reactor::{CoreConfig, CoreThread, Receiver, SetupError, World};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,8 +19,9 @@ pub enum Cores {
     Own(usize),
     /// One thread of the engine's own for each of these CPUs.
     OnCpus(Vec<usize>),
-    /// None: callers lend theirs with [`Engine::lend`].
-    Lent,
+    /// None: callers lend theirs with [`Engine::lend`], about so many. An image's cache is shared out evenly to at least
+    /// so many cores.
+    Lent(usize),
 }
 
 /// How to start an [`Engine`].
@@ -48,18 +49,25 @@ impl Engine {
     /// # Errors
     ///
     /// When the kernel refuses an io_uring (the error says why and what to change), or the number of cores is absurd.
-    pub fn start(store: Arc<Store>, options: EngineOptions) -> Result<Self> {
+    pub fn start(store: Store, options: EngineOptions) -> Result<Self> {
         let EngineOptions { cores, spin, world } = options;
+        let expected = match &cores {
+            Cores::Lent(count) | Cores::Own(count) => *count,
+            Cores::OnCpus(cpus) => cpus.len(),
+        };
         let cpus = match cores {
-            Cores::Lent => Vec::new(),
+            Cores::Lent(expected) => {
+                check_count(expected)?;
+                Vec::new()
+            }
             Cores::Own(count) => first_cpus(check_count(count)?),
             Cores::OnCpus(cpus) => {
                 check_count(cpus.len())?;
                 cpus.into_iter().map(Some).collect()
             }
         };
-        let shared = Arc::new(EngineShared::new(world, store));
-        let inner = EngineInner { shared, threads: Mutex::default(), open: Mutex::new(HashMap::new()), spin };
+        let shared = Arc::new(EngineShared::new(world, store, expected));
+        let inner = EngineInner { shared, threads: Mutex::default(), open: Mutex::new(BTreeMap::new()), spin };
         let engine = Self(Arc::new(inner));
         for cpu in cpus {
             // If one fails, dropping the engine stops those before it.

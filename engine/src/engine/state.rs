@@ -75,7 +75,7 @@ impl CoreState {
 
     #[cold]
     fn make_core_image(self: &Rc<Self>, shared: &Arc<ImageShared>) -> Rc<CoreImage> {
-        let image = CoreImage::new(shared.clone());
+        let image = CoreImage::new(shared.clone(), self.engine.cache_shares());
         let mut images = self.images.borrow_mut();
         let place = shared.no as usize;
         if images.len() <= place {
@@ -109,6 +109,11 @@ impl CoreState {
             Err(error) => return self.finish(finish, Err(error), request.buf),
             Ok(0) if request.op != Op::Flush => return self.finish(finish, Ok(0), request.buf),
             Ok(_) => {}
+        }
+        if request.op == Op::Read
+            && let Some(window) = self.core_image(shared).sequence(request.offset, request.len)
+        {
+            self.read_ahead(shared, window);
         }
         let extent = shared.layout.first(request.offset, request.len);
         let whole = u64::from(extent.len) == request.len && request.buf.len() as u64 == request.len;

@@ -5,10 +5,10 @@
 //! owner changed move. Within any 64 consecutive objects every shard has exactly one, so sequential I/O spreads evenly
 //! and `object >> 6` is a dense index inside a shard.
 
-/// Virtual shards. 64, so that a set of shards is one machine word.
-pub(crate) const SHARDS: usize = 64;
-const SHARD_BITS: u32 = SHARDS.trailing_zeros();
-const _: () = assert!(1 << SHARD_BITS == SHARDS);
+use crate::store::{ImageId, ObjectNo, SHARDS, shard_of};
+
+// A set of shards is one machine word.
+const _: () = assert!(SHARDS == u64::BITS as usize);
 
 /// Cores that one engine can have at once; as many as shards, since a core without a shard would own nothing.
 pub const CORES_MAX: usize = SHARDS;
@@ -21,9 +21,7 @@ impl ShardNo {
     /// The shard of an object.
     #[inline]
     pub(crate) fn of(image_id: u64, object: u64) -> Self {
-        let group = object >> SHARD_BITS;
-        let mixed = (image_id ^ group.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
-        Self(((object ^ mixed) & (SHARDS as u64 - 1)) as u8)
+        Self(shard_of(ImageId(image_id), ObjectNo(object)) as u8)
     }
 
     pub(crate) fn index(self) -> usize {

@@ -8,16 +8,21 @@ use super::objects::Objects;
 use super::shard_load::ShardLoad;
 use super::shared::ImageShared;
 use crate::cache::driver::{Below, Driver};
-use crate::cache::{Extent, Parcel, Shard, ShardConfig};
+use crate::cache::{Extent, Parcel, Readahead, ReadaheadConfig, Shard, ShardConfig, Window};
 use crate::config::{CacheSettings, EffectiveMode};
 use crate::engine::message::{ObjectOp, ShardsOp};
-use crate::engine::topology::{SHARDS, ShardNo, ShardSet};
+use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{ErrorKind, Result};
 use crate::stats::{CacheStats, StoreLatencies};
-use ringbd_reactor::{Buf, WaitQueue, random_u64};
-use std::cell::Cell;
+use crate::store::SHARDS;
+use ringbd_reactor::{Buf, WaitQueue, random_u64, sleep};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a closing image looks whether the last I/O of its objects has ended.
+const CLOSE_POLL: Duration = Duration::from_micros(200);
 
 pub(crate) struct CoreImage {
     pub(crate) shared: Arc<ImageShared>,
@@ -29,6 +34,8 @@ pub(crate) struct CoreImage {
     /// Shards that are closed and not gone yet.
     leaving: Cell<ShardSet>,
     under_way: [Cell<u32>; SHARDS],
+    /// Where a sequence of reads is noticed, while readahead is on.
+    readahead: RefCell<Option<Readahead>>,
 }
 
 impl CoreImage {
@@ -37,6 +44,7 @@ impl CoreImage {
         let below = Rc::new(Objects::new(shared.clone()));
         let cache = (shared.cache.mode != EffectiveMode::None)
             .then(|| Driver::start(Shard::new(shard_config(&shared, cores)), below.clone()));
+        let readahead = shared.cache.readahead.is_enabled().then(|| Readahead::new(readahead_config(&shared)));
         Rc::new(Self {
             shared,
             moved: WaitQueue::new(),
@@ -45,6 +53,7 @@ impl CoreImage {
             here: Cell::new(ShardSet::EMPTY),
             leaving: Cell::new(ShardSet::EMPTY),
             under_way: [const { Cell::new(0) }; SHARDS],
+            readahead: RefCell::new(readahead),
         })
     }
 
@@ -96,6 +105,11 @@ impl CoreImage {
     async fn write(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
         match &self.cache {
             Some(cache) => (cache.write(extent, &buf).await, buf),
+            None if buf.is_lent() && !self.shared.stable_buffers => {
+                let mut copy = Buf::alloc(buf.len());
+                copy.copy_from_slice(&buf);
+                (self.below.write_one(extent, copy).await.0, buf)
+            }
             None => self.below.write_one(extent, buf).await,
         }
     }
@@ -132,7 +146,7 @@ impl CoreImage {
 
     async fn compare_and_write(&self, extent: Extent, compare: Buf, data: Buf) -> (Result<()>, Buf) {
         let Some(cache) = &self.cache else {
-            return self.below.compare_and_write(extent, compare, data).await;
+            return self.below.compare_and_write(extent, &compare, data).await;
         };
         let result = match cache.compare_and_write(extent, &compare, &data).await {
             Ok(None) => Ok(()),
@@ -196,7 +210,7 @@ impl CoreImage {
     /// Takes in a shard that another core gave away.
     pub(crate) fn adopt(&self, shard: ShardNo, load: ShardLoad) {
         assert!(!self.has(shard), "a shard has one owner");
-        self.below.adopt(shard, load.table);
+        self.below.adopt(load.table);
         if let Some(cache) = &self.cache {
             cache.insert(load.parcel);
         }
@@ -232,19 +246,26 @@ impl CoreImage {
             }
             None => Parcel::default(),
         };
-        let load = ShardLoad { table: self.below.surrender(shard), parcel };
+        let load = ShardLoad { table: self.below.release(shard), parcel };
         let mut leaving = self.leaving.get();
         leaving.remove(shard);
         self.leaving.set(leaving);
         load
     }
 
-    /// The image was closed.
-    pub(crate) fn stop(&self) {
+    /// The image was closed: lets go of everything of it, when what still works on it (readahead, or the writebacks of
+    /// an image that was dropped without being closed) has ended.
+    pub(crate) async fn close(&self) {
         if let Some(cache) = &self.cache {
             cache.stop();
         }
+        let shards = self.here.replace(ShardSet::EMPTY);
         self.moved.wake_all();
+        for shard in shards.iter() {
+            while self.below.try_release(shard).is_none() {
+                sleep(CLOSE_POLL).await;
+            }
+        }
     }
 
     pub(crate) fn cache_stats(&self) -> CacheStats {
@@ -255,9 +276,22 @@ impl CoreImage {
         self.below.latencies()
     }
 
-    /// The cache, if the image has one.
-    pub(crate) fn cache(&self) -> Option<&Rc<Driver<Objects>>> {
-        self.cache.as_ref()
+    /// Notes that a read of the image began on this core; says what to read ahead.
+    #[inline]
+    pub(crate) fn sequence(&self, offset: u64, len: u64) -> Option<Window> {
+        let mut detector = self.readahead.borrow_mut();
+        let window = detector.as_mut()?.read(offset, len, self.shared.size());
+        if window.is_none() && detector.as_ref().is_some_and(Readahead::is_over) {
+            *detector = None;
+        }
+        window
+    }
+
+    /// Brings an extent into the cache in the background.
+    pub(crate) fn read_ahead(&self, extent: Extent) {
+        if let Some(cache) = &self.cache {
+            cache.read_ahead(extent);
+        }
     }
 }
 
@@ -276,6 +310,16 @@ fn shard_config(shared: &ImageShared, cores: usize) -> ShardConfig {
         object_bytes: shared.layout.object_bytes() as u32,
         keep_clean: mode.caches_reads(),
         hash_seed: random_u64(),
+    }
+}
+
+fn readahead_config(shared: &ImageShared) -> ReadaheadConfig {
+    let crate::config::Readahead { trigger_requests, max_bytes, disable_after_bytes } = shared.cache.readahead;
+    ReadaheadConfig {
+        trigger_requests: u32::try_from(trigger_requests).unwrap_or(u32::MAX),
+        max_bytes,
+        disable_after_bytes,
+        alignments: vec![shared.layout.object_bytes()],
     }
 }
 

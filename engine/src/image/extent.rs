@@ -38,11 +38,6 @@ impl Layout {
         1 << self.order
     }
 
-    /// How many objects an image of `size` bytes has.
-    pub(crate) fn objects(self, size: u64) -> u64 {
-        size.div_ceil(self.object_bytes())
-    }
-
     /// The first piece of the image extent, at most to the end of its object.
     #[inline]
     pub(crate) fn first(self, offset: u64, len: u64) -> Extent {

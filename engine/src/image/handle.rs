@@ -14,7 +14,6 @@ use crate::engine::state::CoreState;
 use crate::engine::topology::ShardNo;
 use crate::error::{ErrorKind, Result};
 use ringbd_reactor::Buf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -177,19 +176,22 @@ impl Image {
     }
 }
 
+impl ImageInner {
+    /// Lets every core forget the image. Nothing new begins on it: it is marked closed. The receivers tell when each
+    /// core did.
+    pub(super) fn forget(&self) -> Vec<oneshot::AsyncReceiver<()>> {
+        let no = self.shared.no;
+        self.engine.open_images().remove(&self.shared.id);
+        self.engine.shared().detach(no);
+        self.engine.on_every_core(move |state| async move { state.close_image(no).await })
+    }
+}
+
 impl Drop for ImageInner {
     fn drop(&mut self) {
-        let shared = &self.shared;
-        self.engine.open_images().remove(&shared.id);
-        if shared.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.engine.shared().detach(shared.no);
-        let roster = self.engine.shared().roster();
-        for &core in roster.topology.cores() {
-            let no = shared.no;
-            let forget = move |state: &Rc<CoreState>| drop(state.forget_image(no));
-            roster.send(core, Message::Run(Box::new(forget)));
+        if !self.shared.closed.swap(true, Ordering::AcqRel) {
+            // Nobody waits for a dropped image to be forgotten.
+            drop(self.forget());
         }
     }
 }

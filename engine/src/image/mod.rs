@@ -3,6 +3,7 @@
 pub(crate) mod core_image;
 pub(crate) mod extent;
 mod handle;
+pub(crate) mod objects;
 mod open;
 mod pending;
 pub(crate) mod request;

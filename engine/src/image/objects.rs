@@ -8,7 +8,7 @@ use crate::cache::driver::Below;
 use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::{StoreLatencies, elapsed_ns};
-use crate::store::{LocalObjects, SlotTable, StoreError};
+use crate::store::{LocalObjects, ObjectNo, Run, SlotTable, StoreError};
 use ringbd_reactor::{Buf, Durability, now};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     pub(crate) fn new(shared: Arc<ImageShared>) -> Self {
-        let local = LocalObjects::new(shared.local.clone());
+        let local = LocalObjects::new(&shared.store, &shared.record);
         Self { shared, local, latencies: RefCell::default() }
     }
 
@@ -33,34 +33,41 @@ impl Objects {
         Error::from_store(operation, &self.shared.name, error)
     }
 
-    pub(crate) fn adopt(&self, shard: ShardNo, table: SlotTable) {
-        self.local.adopt(shard.index(), table);
+    pub(crate) fn adopt(&self, table: SlotTable) {
+        self.local.adopt(table);
     }
 
-    pub(crate) fn surrender(&self, shard: ShardNo) -> SlotTable {
-        self.local.surrender(shard.index())
+    /// Gives the slot table of a shard away on which nothing works any more.
+    pub(crate) fn release(&self, shard: ShardNo) -> SlotTable {
+        self.try_release(shard).expect("a shard is released when the last operation on it has ended")
+    }
+
+    /// The same, or `None` while something works on the shard.
+    pub(crate) fn try_release(&self, shard: ShardNo) -> Option<SlotTable> {
+        self.local.release(shard.index())
     }
 
     /// The objects of these shards that take space, from object `first` on.
     pub(crate) fn allocated_from(&self, shards: ShardSet, first: u64) -> Vec<u64> {
-        let of_shard = |shard: ShardNo| self.local.allocated(shard.index());
-        shards.iter().flat_map(of_shard).filter(|&object| object >= first).collect()
+        let wanted = |&object: &u64| object >= first && shards.contains(ShardNo::of(self.shared.id, object));
+        self.local.allocated().into_iter().map(|object| object.0).filter(wanted).collect()
     }
 
     pub(crate) async fn discard(&self, extent: Extent) -> Result<()> {
-        let done = self.local.discard(extent.object, extent.offset, extent.len).await;
+        let done = self.local.discard(ObjectNo(extent.object), extent.offset.into(), extent.len.into()).await;
         done.map_err(|error| self.error("discard", &error))
     }
 
     pub(crate) async fn write_zeroes(&self, extent: Extent) -> Result<()> {
-        let done = self.local.write_zeroes(extent.object, extent.offset, extent.len).await;
+        let done = self.local.write_zeroes(ObjectNo(extent.object), extent.offset.into(), extent.len.into()).await;
         done.map_err(|error| self.error("write_zeroes", &error))
     }
 
     /// Writes `data` where `compare` stands. EILSEQ says where the first difference is.
-    pub(crate) async fn compare_and_write(&self, extent: Extent, compare: Buf, data: Buf) -> (Result<()>, Buf) {
+    pub(crate) async fn compare_and_write(&self, extent: Extent, compare: &[u8], data: Buf) -> (Result<()>, Buf) {
+        let (object, offset) = (ObjectNo(extent.object), extent.offset.into());
         let (result, data) =
-            self.local.compare_and_write(extent.object, extent.offset, compare, data, self.shared.durability).await;
+            self.local.compare_and_write(object, offset, compare, data, self.shared.durability).await;
         let result = match result {
             Ok(None) => Ok(()),
             Ok(Some(at)) => {
@@ -83,7 +90,7 @@ impl Objects {
     /// Writes one extent from the caller's own buffer, which comes back.
     pub(crate) async fn write_one(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
         let started = now();
-        let (done, buf) = self.local.write(extent.object, extent.offset, buf, self.shared.durability).await;
+        let (done, buf) = self.local.write(ObjectNo(extent.object), extent.offset.into(), buf, self.shared.durability).await;
         self.latencies.borrow_mut().write.saturating_record(elapsed_ns(started));
         (done.map_err(|error| self.error("write", &error)), buf)
     }
@@ -92,16 +99,18 @@ impl Objects {
 impl Below for Objects {
     async fn read(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
         let started = now();
-        let (done, buf) = self.local.read(extent.object, extent.offset, buf).await;
+        let (done, buf) = self.local.read(ObjectNo(extent.object), extent.offset.into(), buf).await;
         self.latencies.borrow_mut().read.saturating_record(elapsed_ns(started));
-        (done.map_err(|error| self.error("read", &error)), buf)
+        (done.map(drop).map_err(|error| self.error("read", &error)), buf)
     }
 
     async fn write(&self, object: u64, runs: Vec<(u32, Buf)>) -> Result<()> {
         let started = now();
         // Only what is acknowledged when it lands has to be durable then.
         let durability = if self.shared.writes_through() { self.shared.durability } else { Durability::Volatile };
-        let done = self.local.write_runs(object, runs, durability).await;
+        let run = |(offset, buf): (u32, Buf)| Run { offset: offset.into(), buf };
+        let runs = runs.into_iter().map(run).collect();
+        let (done, _) = self.local.write_runs(ObjectNo(object), runs, durability).await;
         self.latencies.borrow_mut().write.saturating_record(elapsed_ns(started));
         done.map_err(|error| self.error("write back", &error))
     }

@@ -46,9 +46,9 @@ impl Image {
             }
         }
         let recorded = self
-            .on_core(move |_, shared| async move { blocking(move || shared.local.resize(size)).await })
+            .on_core(move |_, shared| async move { blocking(move || shared.record_size(size)).await })
             .await
-            .and_then(|recorded| Ok(recorded?));
+            .and_then(std::convert::identity);
         self.shared().size.store(if recorded.is_ok() { size } else { old }, Ordering::Release);
         recorded
     }
@@ -83,7 +83,10 @@ impl Image {
             shared.closed.store(false, Ordering::Release);
             return flushed;
         }
-        self.forget();
+        for forgotten in self.0.forget() {
+            // A core that ended has forgotten everything.
+            let _ = forgotten.await;
+        }
         Ok(())
     }
 
@@ -95,7 +98,7 @@ impl Image {
     pub async fn cache_stats(&self) -> Result<CacheStats> {
         let mut sum = CacheStats::default();
         let no = self.shared().no;
-        for reading in self.engine().on_every_core(move |state| state.cache_stats_of(no)) {
+        for reading in self.engine().on_every_core(move |state| async move { state.cache_stats_of(no) }) {
             if let Ok(stats) = reading.await {
                 sum.merge(&stats);
             }
@@ -105,7 +108,7 @@ impl Image {
 
     /// Waits until every request that was begun before, on any core, has ended.
     async fn quiesce(&self) {
-        let waits = self.engine().on_every_core_async(|state| async move { state.under_way.quiesce().await });
+        let waits = self.engine().on_every_core(|state| async move { state.under_way.quiesce().await });
         for wait in waits {
             // A core that ended has nothing under way.
             let _ = wait.await;

@@ -1,13 +1,13 @@
 //! An open image, as every core and every handle knows it: what does not change, and the few words that do.
 
 use super::extent::{Layout, clip};
+use super::open::OpenOptions;
 use super::request::{Op, Request};
 use crate::config::CacheSettings;
 use crate::engine::message::ImageNo;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::OpenImage;
+use crate::store::{ImageRecord, Store};
 use ringbd_reactor::Durability;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Whether an image takes writes.
@@ -35,7 +35,10 @@ pub(crate) struct ImageShared {
     pub(crate) waits_for_flush: AtomicBool,
     /// What is smaller, or not aligned to it, is not discarded.
     pub(crate) discard_granularity: u32,
-    pub(crate) local: Arc<OpenImage>,
+    pub(crate) store: Store,
+    pub(crate) record: ImageRecord,
+    /// As it was opened: whoever opens it again must want the same.
+    pub(crate) options: OpenOptions,
     pub(crate) size: AtomicU64,
     pub(crate) closed: AtomicBool,
     pub(crate) resizing: AtomicBool,
@@ -84,6 +87,12 @@ impl ImageShared {
         }
         request.len = len;
         Ok(len)
+    }
+
+    /// Records a new size in the store. Blocks.
+    pub(crate) fn record_size(&self, size: u64) -> Result<()> {
+        let recorded = self.store.record_size(self.record.id, size);
+        recorded.map_err(|error| Error::from_store("resize", &self.name, &error))
     }
 
     fn past_the_end(&self, request: &Request, size: u64) -> Error {

@@ -108,3 +108,83 @@ impl Buddy {
         self.pages[page as usize].state = State::Inside;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::sample::Index;
+
+    impl Buddy {
+        /// Pages in free blocks; checks the lists on the way.
+        fn check(&self) -> u32 {
+            let mut free_pages = 0;
+            for order in 0..ORDERS {
+                let (mut page, mut prev) = (self.free[order], NIL);
+                while page != NIL {
+                    let entry = self.pages[page as usize];
+                    assert_eq!(
+                        (entry.state, usize::from(entry.order), entry.prev),
+                        (State::Free, order, prev)
+                    );
+                    assert!(page.is_multiple_of(1 << order));
+                    free_pages += 1 << order;
+                    (prev, page) = (page, entry.next);
+                }
+            }
+            free_pages
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_are_apart_aligned_and_come_back(
+            count in 1u32..3000,
+            steps in vec((any::<bool>(), 1usize..(64 * PAGE), any::<Index>()), 0..150),
+        ) {
+            let mut buddy = Buddy::new(count);
+            prop_assert_eq!(buddy.check(), count);
+            let mut out: Vec<(u32, u32)> = Vec::new();
+            for (take, len, which) in steps {
+                if take {
+                    let pages = len.div_ceil(PAGE).next_power_of_two() as u32;
+                    let Some(page) = buddy.alloc(len) else { continue };
+                    prop_assert!(page + pages <= count && page.is_multiple_of(pages));
+                    prop_assert!(out.iter().all(|&(other, n)| page + pages <= other || other + n <= page));
+                    out.push((page, pages));
+                } else if !out.is_empty() {
+                    let (page, _) = out.swap_remove(which.index(out.len()));
+                    buddy.free(page);
+                }
+                let taken: u32 = out.iter().map(|block| block.1).sum();
+                prop_assert_eq!(buddy.check() + taken, count);
+                prop_assert_eq!(buddy.blocks_out() as usize, out.len());
+            }
+            for (page, _) in out {
+                buddy.free(page);
+            }
+            // Everything joined again: as many blocks as at the start.
+            let (fresh, again) = (Buddy::new(count), buddy);
+            for order in 0..ORDERS {
+                let blocks = |b: &Buddy| b.pages.iter().filter(|p| p.state == State::Free && usize::from(p.order) == order).count();
+                prop_assert_eq!(blocks(&fresh), blocks(&again));
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "given back once")]
+    fn a_block_is_not_given_back_twice() {
+        let mut buddy = Buddy::new(8);
+        let page = buddy.alloc(1).unwrap();
+        buddy.free(page);
+        buddy.free(page);
+    }
+
+    #[test]
+    fn a_block_too_large_is_refused() {
+        assert_eq!(Buddy::new(8).alloc(9 * PAGE), None);
+        assert_eq!(Buddy::new(1 << 14).alloc((PAGE << (ORDERS - 1)) + 1), None);
+    }
+}

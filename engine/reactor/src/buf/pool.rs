@@ -169,3 +169,65 @@ impl PoolShared {
         freed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Buf, CoreConfig, World};
+
+    fn config() -> CoreConfig {
+        CoreConfig { pool_bytes: 4 << 20, ..CoreConfig::default() }
+    }
+
+    fn blocks_out() -> u32 {
+        crate::core::Core::with(|core| core.pool().expect("the core has a pool").blocks_out())
+    }
+
+    #[test]
+    fn blocks_come_back_from_other_threads() {
+        let mut core = World::real().lend_core(config()).unwrap();
+        core.enter(|| {
+            let bufs: Vec<Buf> = (0..1024).map(|_| Buf::alloc(4096)).collect();
+            assert_eq!(blocks_out(), 1024);
+            assert!(bufs.iter().all(|buf| buf.is_aligned(4096)));
+            // The pool is full: the next one is from the heap, and zeroed.
+            assert!(Buf::alloc(4096).iter().all(|&byte| byte == 0));
+            assert_eq!(blocks_out(), 1024);
+            std::thread::spawn(move || drop(bufs)).join().unwrap();
+            let again: Vec<Buf> = (0..1024).map(|_| Buf::alloc(4096)).collect();
+            assert_eq!(blocks_out(), 1024);
+            drop(again);
+            assert_eq!(blocks_out(), 0);
+        });
+    }
+
+    #[test]
+    fn buffers_outlive_their_core() {
+        let mut core = World::real().lend_core(config()).unwrap();
+        let mut here = core.enter(|| Buf::alloc(10_000));
+        let mut there = core.enter(|| Buf::alloc(10_000));
+        here.fill(1);
+        there.fill(2);
+        drop(core);
+        assert!(here.iter().all(|&byte| byte == 1));
+        let there = std::thread::spawn(move || {
+            assert!(there.iter().all(|&byte| byte == 2));
+            there
+        });
+        drop(here);
+        drop(there.join().unwrap());
+    }
+
+    #[test]
+    fn threads_that_free_while_the_core_ends_free_the_pool_once() {
+        for _ in 0..50 {
+            let mut core = World::real().lend_core(CoreConfig { pool_bytes: 2 << 20, ..config() }).unwrap();
+            let (a, b): (Vec<Buf>, Vec<Buf>) =
+                core.enter(|| (0..128).map(|_| (Buf::alloc(4096), Buf::alloc(4096))).unzip());
+            let threads = [a, b].map(|bufs| std::thread::spawn(move || drop(bufs)));
+            drop(core);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        }
+    }
+}

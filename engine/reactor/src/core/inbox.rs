@@ -158,7 +158,8 @@ pub(crate) fn wake_foreign(task: TaskRef) {
 /// Gets every sleeping core up for one turn, so that it lets go of descriptors that nobody uses any more.
 pub(crate) fn rouse_all() {
     fence(Ordering::SeqCst);
-    for inbox in TABLE.iter().map_while(OnceLock::get) {
+    let used = usize::from(FREE.lock().unwrap_or_else(PoisonError::into_inner).fresh);
+    for inbox in TABLE[..used].iter().filter_map(OnceLock::get) {
         if inbox.sleeping.load(Ordering::SeqCst) {
             inbox.kick();
         }

@@ -53,11 +53,12 @@ pub(crate) struct Core {
     timers: RefCell<Timers>,
     ops: RefCell<Ops>,
     root_ready: Cell<bool>,
-    pool: Option<Pool>,
     spin: Duration,
     inbox: &'static Inbox,
+    // The order of the last three fields is the order of their end: the ring is closed before the pool that is registered
+    // with it goes, and the slot is handed on when both are gone.
     driver: Driver,
-    /// Last field: the slot is handed on after everything else is gone.
+    pool: Option<Pool>,
     _slot: Slot,
 }
 
@@ -69,8 +70,8 @@ impl Core {
         let pool = Pool::map(config.pool_bytes);
         if let Some(pool) = &pool {
             let (base, len) = pool.memory();
-            // SAFETY: the pool's memory stays mapped until the core and the last buffer in it are gone, and the core
-            // closes its ring before it lets go of the pool (`Core::shut_down`).
+            // SAFETY: the pool's memory stays mapped until the core lets go of it, which is after its ring was closed (the order
+            // of `Core`'s fields), and until the last buffer in it is gone.
             unsafe { ring.register_buffer(base, len) };
         }
         Ok(Core::assemble(slot, Driver::Ring(ring), pool, config))
@@ -89,10 +90,10 @@ impl Core {
             timers: RefCell::default(),
             ops: RefCell::default(),
             root_ready: Cell::new(false),
-            pool,
             spin: config.spin,
             inbox: slot.inbox(),
             driver,
+            pool,
             _slot: slot,
         })
     }

@@ -128,7 +128,7 @@ pub(crate) async fn with_buf(op: Op) -> (i32, crate::buf::Buf) {
     let finished = op.await;
     match finished.payload {
         Payload::Buf(buf) => (finished.cqe.result, buf),
-        Payload::Nothing | Payload::Message(_) | Payload::Address(_) => {
+        Payload::Nothing | Payload::Message(_) | Payload::Connect(_) | Payload::Accept(_) => {
             unreachable!("submitted with a buffer")
         }
     }

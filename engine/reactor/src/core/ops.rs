@@ -12,6 +12,7 @@ use crate::net::socket_address::SocketAddress;
 use crate::ring::Descriptor;
 use slab::Slab;
 use std::collections::VecDeque;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -25,8 +26,27 @@ pub(crate) enum Payload {
     Buf(Buf),
     /// A gathered send.
     Message(Box<Message>),
-    /// The address that connect reads or accept writes.
-    Address(Box<SocketAddress>),
+    /// The address that connect reads.
+    Connect(Box<SocketAddress>),
+    /// The address that accept writes. Its result is a descriptor.
+    Accept(Box<SocketAddress>),
+}
+
+impl Payload {
+    /// Drops what an operation owned and made, when nobody is left to take it.
+    pub(crate) fn discard(self, cqe: Cqe) {
+        match self {
+            Payload::Accept(_) if cqe.result >= 0 => {
+                // SAFETY: the kernel made this descriptor for the operation, whose future is gone: nobody else has it.
+                drop(unsafe { OwnedFd::from_raw_fd(cqe.result) });
+            }
+            Payload::Nothing
+            | Payload::Buf(_)
+            | Payload::Message(_)
+            | Payload::Connect(_)
+            | Payload::Accept(_) => {}
+        }
+    }
 }
 
 /// Names an operation: sequence number above, slot below. It is the SQE's `user_data`.
@@ -206,11 +226,13 @@ impl Ops {
                 let (ended, cqes, ring) = (*ended, std::mem::take(cqes), ring.clone());
                 slot.life = Life::Orphaned { ring: Some(ring.clone()) };
                 let slot = ended.then(|| self.slots.remove(key.slot()));
-                (!ended, Abandoned { slot: slot.map(|s| (s.payload, s.keep)), unread: Some((ring, cqes)) })
+                let keep = slot.and_then(|slot| slot.keep);
+                (!ended, Abandoned { finished: None, keep, unread: Some((ring, cqes)) })
             }
-            Life::Done(_) => {
+            Life::Done(cqe) => {
+                let cqe = *cqe;
                 let slot = self.slots.remove(key.slot());
-                (false, Abandoned { slot: Some((slot.payload, slot.keep)), unread: None })
+                (false, Abandoned { finished: Some((slot.payload, cqe)), keep: slot.keep, unread: None })
             }
             Life::Orphaned { .. } => unreachable!("an operation is abandoned once"),
         }
@@ -237,7 +259,8 @@ impl Ops {
 /// What an abandoned operation leaves: dropped by the caller, after the slab's borrow has ended.
 #[derive(Default)]
 pub(crate) struct Abandoned {
-    slot: Option<(Payload, Option<Arc<Descriptor>>)>,
+    finished: Option<(Payload, Cqe)>,
+    keep: Option<Arc<Descriptor>>,
     /// Received buffers that nobody read.
     unread: Option<(Rc<RecvRing>, VecDeque<Cqe>)>,
 }
@@ -250,6 +273,9 @@ impl Abandoned {
                 ring.give_back_unread(cqe);
             }
         }
-        drop(self.slot);
+        if let Some((payload, cqe)) = self.finished {
+            payload.discard(cqe);
+        }
+        drop(self.keep);
     }
 }

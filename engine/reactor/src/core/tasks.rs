@@ -120,3 +120,96 @@ impl Tasks {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
+    use proptest::{collection::vec, prop_assert};
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert,
+        /// Wakes the n-th reference ever made, alive or not.
+        Wake(usize),
+        /// Takes the next ready task, wakes it so often while it runs, ends it or puts it back.
+        Run {
+            wakes: usize,
+            ends: bool,
+        },
+        TakeAll,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => proptest::strategy::Just(Step::Insert),
+            6 => (0usize..64).prop_map(Step::Wake),
+            6 => (0usize..3, proptest::bool::ANY).prop_map(|(wakes, ends)| Step::Run { wakes, ends }),
+            1 => proptest::strategy::Just(Step::TakeAll),
+        ]
+    }
+
+    /// The naive model: a list of tasks in the order in which they run, each at most once.
+    #[derive(Default)]
+    struct Model {
+        alive: Vec<usize>,
+        ready: Vec<usize>,
+    }
+
+    impl Model {
+        fn wake(&mut self, name: usize) {
+            if self.alive.contains(&name) && !self.ready.contains(&name) {
+                self.ready.push(name);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_slab_runs_what_the_model_runs(steps in vec(step(), 0..200)) {
+            let (mut tasks, mut model) = (Tasks::default(), Model::default());
+            // Name of a task is its place here; the value is how wakers name it.
+            let mut names: Vec<(u32, u16)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Insert => {
+                        let index = tasks.insert(Box::pin(std::future::pending()));
+                        names.push((index, tasks.slots[index as usize].generation));
+                        model.alive.push(names.len() - 1);
+                        model.ready.push(names.len() - 1);
+                    }
+                    Step::Wake(nth) if nth < names.len() => {
+                        tasks.wake(names[nth].0, names[nth].1);
+                        model.wake(nth);
+                    }
+                    Step::Wake(_) => {}
+                    Step::Run { wakes, ends } => {
+                        let Some((index, generation, task)) = tasks.take_ready() else {
+                            prop_assert!(model.ready.is_empty());
+                            continue;
+                        };
+                        let name = model.ready.remove(0);
+                        prop_assert_eq!((index, generation), names[name]);
+                        for _ in 0..wakes {
+                            tasks.wake(index, generation);
+                            model.wake(name);
+                        }
+                        if ends {
+                            tasks.finish(index);
+                            model.alive.retain(|&other| other != name);
+                            model.ready.retain(|&other| other != name);
+                        } else {
+                            tasks.put_back(index, task);
+                        }
+                    }
+                    Step::TakeAll => {
+                        prop_assert_eq!(tasks.take_all().len(), model.alive.len());
+                        model = Model::default();
+                    }
+                }
+                prop_assert_eq!(tasks.live(), model.alive.len());
+                prop_assert!(tasks.slots.len() <= names.len());
+            }
+        }
+    }
+}

@@ -121,3 +121,86 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
+    use proptest::{collection::vec, prop_assert};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::Wake;
+
+    /// Writes its name into the shared place when woken.
+    struct Name(u64, Arc<AtomicU64>);
+
+    impl Wake for Name {
+        fn wake(self: Arc<Name>) {
+            self.1.store(self.0, Ordering::Relaxed);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u64),
+        Cancel(usize),
+        Advance(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u64..40).prop_map(Step::Set),
+            2 => (0usize..100).prop_map(Step::Cancel),
+            2 => (0u64..20).prop_map(Step::Advance),
+        ]
+    }
+
+    impl Timers {
+        fn check(&self) {
+            assert_eq!(self.heap.len(), self.timers.len());
+            for (place, &slot) in self.heap.iter().enumerate() {
+                assert_eq!(self.timers[slot].place, place);
+                assert!(place == 0 || !self.before(slot, self.heap[(place - 1) / 2]));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn timers_fire_like_a_sorted_list(steps in vec(step(), 0..200)) {
+            let woken = Arc::new(AtomicU64::new(u64::MAX));
+            let mut timers = Timers::default();
+            let (mut keys, mut model, mut now) = (Vec::new(), Vec::<(u64, u64)>::new(), 0);
+            for step in steps {
+                match step {
+                    Step::Set(after) => {
+                        let name = keys.len() as u64;
+                        let waker = Waker::from(Arc::new(Name(name, Arc::clone(&woken))));
+                        keys.push(timers.set(Instant::from_nanos(now + after), waker));
+                        model.push((now + after, name));
+                    }
+                    Step::Cancel(nth) if nth < keys.len() => {
+                        let alive = model.iter().any(|timer| timer.1 == nth as u64);
+                        prop_assert_eq!(timers.rewake(keys[nth], Waker::noop()), alive);
+                        timers.cancel(keys[nth]);
+                        model.retain(|timer| timer.1 != nth as u64);
+                    }
+                    Step::Cancel(_) => {}
+                    Step::Advance(by) => {
+                        now += by;
+                        model.sort_unstable();
+                        while let Some(waker) = timers.pop_due(Instant::from_nanos(now)) {
+                            waker.wake();
+                            let (deadline, name) = model.remove(0);
+                            prop_assert!(deadline <= now);
+                            prop_assert_eq!(woken.load(Ordering::Relaxed), name);
+                        }
+                    }
+                }
+                timers.check();
+                let next = model.iter().min().map(|timer| Instant::from_nanos(timer.0));
+                prop_assert_eq!(timers.next_deadline(), next);
+            }
+        }
+    }
+}

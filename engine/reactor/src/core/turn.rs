@@ -35,6 +35,11 @@ impl Core {
         self.timers.borrow().next_deadline()
     }
 
+    /// Number of tasks, for messages.
+    pub(crate) fn live_tasks(&self) -> usize {
+        self.tasks.borrow().live()
+    }
+
     fn has_ready(&self) -> bool {
         self.root_ready.get() || self.tasks.borrow().ready_len() > 0
     }
@@ -184,7 +189,8 @@ impl Core {
                 if let Some(ring) = ring {
                     ring.give_back_unread(cqe);
                 }
-                drop((payload, keep));
+                payload.discard(cqe);
+                drop(keep);
             }
         }
     }

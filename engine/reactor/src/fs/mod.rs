@@ -18,6 +18,7 @@ use crate::ring::Descriptor;
 use crate::sim::SimFile;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// When a write is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,16 @@ struct RealFile {
     file: std::fs::File,
     direct: DirectIo,
     block_device: bool,
+    locked: AtomicBool,
+}
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        // Cores may hold the descriptor in their tables for a while longer; the lock must not wait for them.
+        if self.locked.load(Ordering::Acquire) {
+            sync_file::unlock(&self.file);
+        }
+    }
 }
 
 impl File {
@@ -128,7 +139,11 @@ impl File {
     /// Takes the exclusive lock of the open file; false when somebody else has it. It ends with the last clone.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.inner {
-            Inner::Real(file) => sync_file::try_lock(&file.file),
+            Inner::Real(file) => {
+                let locked = sync_file::try_lock(&file.file)?;
+                file.locked.fetch_or(locked, Ordering::AcqRel);
+                Ok(locked)
+            }
             Inner::Sim(file) => file.try_lock(),
         }
     }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// How to open a file.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +89,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     let direct = if direct { direct_io(&file) } else { DirectIo::BUFFERED };
     // The ring works on a duplicate: same open file, same lock.
     let descriptor = Arc::new(Descriptor::new(OwnedFd::from(file.try_clone()?)));
-    Ok(File { inner: Inner::Real(Arc::new(RealFile { descriptor, file, direct, block_device })) })
+    let locked = AtomicBool::new(false);
+    Ok(File { inner: Inner::Real(Arc::new(RealFile { descriptor, file, direct, block_device, locked })) })
 }
 
 /// Opens a file for blocking operations.

@@ -82,6 +82,40 @@ impl SyncFile {
         }
     }
 
+    /// Frees the range; it reads as zeroes. The length stays. A simulated disk answers `Unsupported`.
+    pub fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.fallocate(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
+    }
+
+    /// Makes the range read as zeroes and keeps it allocated. The length stays. A simulated disk answers `Unsupported`.
+    pub fn zero_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.fallocate(libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
+    }
+
+    /// Allocates the range, so that writes into it need no space later. A simulated disk answers `Unsupported`.
+    pub fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.fallocate(0, offset, len)
+    }
+
+    fn fallocate(&self, mode: i32, offset: u64, len: u64) -> io::Result<()> {
+        let Inner::Real(file) = &self.inner else { return Err(io::ErrorKind::Unsupported.into()) };
+        let range = i64::try_from(offset).ok().zip(i64::try_from(len).ok());
+        let Some((offset, len)) = range else { return Err(io::ErrorKind::InvalidInput.into()) };
+        if len == 0 {
+            return Ok(());
+        }
+        loop {
+            // SAFETY: fallocate takes no pointers.
+            if unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) } == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+
     /// Takes the exclusive lock of the open file; false when somebody else has it.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.inner {
@@ -99,4 +133,10 @@ pub(super) fn try_lock(file: &std::fs::File) -> io::Result<bool> {
     }
     let error = io::Error::last_os_error();
     if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
+}
+
+/// Gives the lock up.
+pub(super) fn unlock(file: &std::fs::File) {
+    // SAFETY: flock takes no pointers. It fails only on a descriptor that is no file.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }

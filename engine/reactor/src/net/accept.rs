@@ -88,9 +88,9 @@ async fn accept(listener: &Arc<Descriptor>) -> io::Result<(TcpStream, SocketAddr
             opcode::Accept::new(types::Fd(listener.raw()), (&raw mut room.storage).cast(), &raw mut room.len);
         let entry = entry.flags(libc::SOCK_CLOEXEC).build();
         // SAFETY: the kernel writes to the boxed address, which the payload owns; the listener is kept.
-        let op = unsafe { Op::submit(entry, Payload::Address(room), Some(listener.clone())) };
+        let op = unsafe { Op::submit(entry, Payload::Accept(room), Some(listener.clone())) };
         let finished = op.await;
-        let Payload::Address(room) = finished.payload else { unreachable!("submitted with an address") };
+        let Payload::Accept(room) = finished.payload else { unreachable!("submitted as an accept") };
         match finished.cqe.result {
             fd if fd >= 0 => {
                 // SAFETY: the kernel just made this descriptor for us.

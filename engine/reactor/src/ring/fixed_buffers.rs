@@ -99,3 +99,28 @@ fn warn_short(error: &std::io::Error, done: usize, len: usize) {
         tracing::warn!(%error, registered_bytes = done, wanted_bytes = len, "buffers were not registered; going on without");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buf::Buf;
+
+    #[test]
+    fn memory_is_found_in_its_piece_only() {
+        let ring = IoUring::new(8).unwrap();
+        let mut buffers = FixedBuffers::register(&ring);
+        let (mut a, mut b) = (Buf::zeroed(64 << 10), Buf::zeroed(128 << 10));
+        for buf in [&mut b, &mut a] {
+            // SAFETY: the ring ends before the buffers do.
+            assert!(unsafe { buffers.add(&ring, buf.as_mut_ptr(), buf.len()) });
+        }
+        for (buf, index) in [(&a, 1), (&b, 0)] {
+            let start = buf.as_ptr();
+            assert_eq!(buffers.find(start, buf.len()), Some(index));
+            assert_eq!(buffers.find(start.wrapping_add(4096), 4096), Some(index));
+            assert_eq!(buffers.find(start.wrapping_add(4096), buf.len()), None);
+            assert_eq!(buffers.find(start.wrapping_sub(1), 1), None);
+        }
+        drop(ring);
+    }
+}

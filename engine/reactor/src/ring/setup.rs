@@ -61,3 +61,26 @@ pub(super) fn build(entries: u32) -> Result<(IoUring, Capabilities), SetupError>
     let error = refused.expect("the list of flags is not empty, and every set was refused");
     Err(SetupError::explain(error, &Facts::gather()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use io_uring::opcode;
+
+    #[test]
+    fn every_set_of_flags_of_this_kernel_makes_a_working_ring() {
+        let best = build(8).unwrap().1;
+        println!("{best}");
+        let mut made = 0;
+        for flags in Flags::BEST_FIRST {
+            let Ok(mut ring) = flags.build(8) else { continue };
+            made += 1;
+            let nop = opcode::Nop::new().build().user_data(7);
+            // SAFETY: a nop names no memory.
+            unsafe { ring.submission().push(&nop) }.unwrap();
+            ring.submit_and_wait(1).unwrap();
+            assert_eq!(ring.completion().next().unwrap().user_data(), 7);
+        }
+        assert!(made > 0);
+    }
+}

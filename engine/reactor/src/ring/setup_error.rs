@@ -118,3 +118,61 @@ fn forbidden(facts: &Facts) -> String {
         _ => "io_uring is forbidden, most likely by a seccomp filter or LSM of the container (allow io_uring_setup, io_uring_enter and io_uring_register in its seccomp profile; docker: --security-opt seccomp=<profile>)".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(release: &str, disabled: Option<u32>) -> Facts {
+        Facts { release: release.to_owned(), io_uring_disabled: disabled, memlock: "64 KiB".to_owned() }
+    }
+
+    fn explain(errno: i32, release: &str, disabled: Option<u32>) -> (SetupErrorKind, String) {
+        let error = SetupError::explain(io::Error::from_raw_os_error(errno), &facts(release, disabled));
+        (error.kind(), error.to_string())
+    }
+
+    #[test]
+    fn each_cause_says_what_to_change() {
+        use SetupErrorKind::{Forbidden, Memlock, NotSupported, Other};
+        let cases = [
+            (
+                libc::ENOSYS,
+                "4.18.0-553.el8",
+                None,
+                NotSupported,
+                ["4.18.0-553.el8 is too old", "5.19 or newer"],
+            ),
+            (libc::ENOSYS, "6.8.0", None, NotSupported, ["CONFIG_IO_URING=y", "seccomp"]),
+            (libc::EINVAL, "5.10.0", None, NotSupported, ["5.10.0", "5.19 or newer"]),
+            (
+                libc::EPERM,
+                "6.8.0",
+                Some(2),
+                Forbidden,
+                ["io_uring_disabled is 2", "sysctl -w kernel.io_uring_disabled=0"],
+            ),
+            (libc::EPERM, "6.8.0", Some(1), Forbidden, ["io_uring_disabled is 1", "io_uring_group"]),
+            (libc::EPERM, "6.8.0", Some(0), Forbidden, ["seccomp", "io_uring_enter"]),
+            (libc::EPERM, "5.19.0", None, Forbidden, ["seccomp", "io_uring_register"]),
+            (libc::ENOMEM, "6.8.0", Some(0), Memlock, ["RLIMIT_MEMLOCK is 64 KiB", "ulimit -l unlimited"]),
+            (libc::EMFILE, "6.8.0", Some(0), Other, ["open files", "ulimit -n"]),
+            (libc::EIO, "6.8.0", Some(0), Other, ["io_uring_setup", "6.8.0"]),
+        ];
+        for (errno, release, disabled, kind, texts) in cases {
+            let (found, message) = explain(errno, release, disabled);
+            assert_eq!(found, kind, "{message}");
+            for text in texts {
+                assert!(message.contains(text), "{message:?} lacks {text:?}");
+            }
+            assert!(!message.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn missing_operations_are_named() {
+        let error = SetupError::missing_operations(&["FSYNC", "RECV"], &facts("5.19.0", None));
+        assert_eq!(error.kind(), SetupErrorKind::NotSupported);
+        assert!(error.to_string().contains("lacks FSYNC, RECV"));
+    }
+}
