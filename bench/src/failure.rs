@@ -5,8 +5,10 @@
 
 use std::process::ExitCode;
 
-use ringbd::Error;
+use std::io;
+
 use ringbd::config::ConfigError;
+use ringbd::store::StoreError;
 
 /// EINVAL.
 pub(crate) const INVALID: i32 = 22;
@@ -30,21 +32,20 @@ impl Failure {
         Failure::new(INVALID, message)
     }
 
-    /// `what` failed with an error of the engine.
-    pub(crate) fn of(what: impl std::fmt::Display, error: &Error) -> Failure {
+    /// `what` failed, for the reason that `error` gives in full.
+    pub(crate) fn of(what: impl std::fmt::Display, error: &impl Reason) -> Failure {
+        let errno = error.errno();
         Failure {
-            message: format!("{what}: ({}) {}", error.errno(), error.kind().strerror()),
+            message: format!("{what}: ({errno}) {}", strerror(errno)),
             detail: Some(error.to_string()),
-            errno: error.errno(),
+            errno,
         }
     }
 
     /// `what` failed with an error of the operating system.
-    pub(crate) fn of_io(what: impl std::fmt::Display, error: &std::io::Error) -> Failure {
+    pub(crate) fn of_io(what: impl std::fmt::Display, error: &io::Error) -> Failure {
         let errno = error.raw_os_error().unwrap_or(5);
-        let text = error.to_string();
-        let plain = text.split(" (os error").next().unwrap_or(&text);
-        Failure::new(errno, format!("{what}: ({errno}) {plain}"))
+        Failure::new(errno, format!("{what}: ({errno}) {}", strerror(errno)))
     }
 
     /// Prints it and gives the exit code.
@@ -55,6 +56,30 @@ impl Failure {
         }
         exit_code(self.errno)
     }
+}
+
+/// An error that has an errno and says more than it.
+pub(crate) trait Reason: std::fmt::Display {
+    /// The positive errno.
+    fn errno(&self) -> i32;
+}
+
+impl Reason for ringbd::Error {
+    fn errno(&self) -> i32 {
+        ringbd::Error::errno(self)
+    }
+}
+
+impl Reason for StoreError {
+    fn errno(&self) -> i32 {
+        StoreError::errno(self)
+    }
+}
+
+/// The C library's text for an errno.
+fn strerror(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 impl From<anyhow::Error> for Failure {
@@ -82,7 +107,7 @@ fn exit_code(errno: i32) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringbd::ErrorKind;
+    use ringbd::{Error, ErrorKind};
 
     #[test]
     fn messages_read_like_those_of_rbd() {

@@ -10,8 +10,10 @@ mod failure;
 mod figures;
 mod progress;
 mod report;
+mod session;
 mod size;
 mod stats;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     };
     start_log();
     match command::run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }

@@ -18,9 +18,19 @@ impl Progress {
         Progress::new(visible, what, bytes, style)
     }
 
+    /// Over bytes whose number nobody knows yet.
+    pub(crate) fn stream(visible: bool, what: &str) -> Progress {
+        Progress::new(visible, what, 0, "{prefix} {spinner} {binary_bytes}, {binary_bytes_per_sec}")
+    }
+
     /// Over a time that is known beforehand.
     pub(crate) fn time(visible: bool, what: &str, total: Duration) -> Progress {
         Progress::new(visible, what, millis(total), "{prefix} {wide_bar:.cyan/dim} {percent} %, {eta} left  {msg}")
+    }
+
+    /// Over steps that [`Progress::step`] names.
+    pub(crate) fn steps(visible: bool) -> Progress {
+        Progress::new(visible, "", 1, "{prefix} {wide_bar:.cyan/dim} {pos} of {len}")
     }
 
     fn new(visible: bool, what: &str, length: u64, template: &str) -> Progress {
@@ -37,9 +47,11 @@ impl Progress {
         self.bar.set_position(done);
     }
 
-    /// So much more is done.
-    pub(crate) fn add(&self, more: u64) {
-        self.bar.inc(more);
+    /// `done` of `all` steps of `what`.
+    pub(crate) fn step(&self, what: &str, done: u64, all: u64) {
+        self.bar.set_prefix(what.to_owned());
+        self.bar.set_length(all);
+        self.bar.set_position(done);
     }
 
     /// So much time of the plan is done.

@@ -2,6 +2,19 @@
 
 mod bench;
 mod completion;
+mod create;
+mod export;
+mod fsck;
+mod import;
+mod info;
+mod ls;
+mod mv;
+mod resize;
+mod rm;
+mod status;
+mod store;
+
+use std::process::ExitCode;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -9,6 +22,32 @@ use crate::failure::Failure;
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Create an empty image
+    Create(create::Create),
+    /// Show what an image is
+    Info(info::Info),
+    /// List the images of a pool
+    #[command(visible_alias = "list")]
+    Ls(ls::Ls),
+    /// Change the size of an image
+    Resize(resize::Resize),
+    /// Rename an image within its pool
+    #[command(visible_alias = "rename")]
+    Mv(mv::Mv),
+    /// Remove an image
+    #[command(visible_alias = "remove")]
+    Rm(rm::Rm),
+    /// Make an image from a file; zeros stay unallocated
+    Import(import::Import),
+    /// Copy an image to a file; zeros become holes
+    Export(export::Export),
+    /// Make an embedded store
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Show how full the store is
+    Status(status::Status),
+    /// Check the store, and mend what can be mended
+    Fsck(fsck::Fsck),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -17,11 +56,24 @@ pub(crate) enum Command {
 }
 
 /// Runs the command.
-pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
-    match &cli.command {
-        Command::Bench(bench) => bench.run(&cli.global),
+pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let global = &cli.global;
+    let done = match &cli.command {
+        Command::Fsck(fsck) => return fsck.run(global),
+        Command::Create(create) => create.run(global),
+        Command::Info(info) => info.run(global),
+        Command::Ls(ls) => ls.run(global),
+        Command::Resize(resize) => resize.run(global),
+        Command::Mv(mv) => mv.run(global),
+        Command::Rm(rm) => rm.run(global),
+        Command::Import(import) => import.run(global),
+        Command::Export(export) => export.run(global),
+        Command::Store(store) => store.run(global),
+        Command::Status(status) => status.run(global),
+        Command::Bench(bench) => bench.run(global),
         Command::Completion(completion) => completion.run(),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Prints; a reader that went away is no failure.

@@ -6,10 +6,11 @@ const DAY_SECONDS: u64 = 86_400;
 
 /// Now, as `2026-03-01T12:34:56Z`.
 pub(super) fn utc_now() -> String {
-    format_utc(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    utc(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-fn format_utc(unix_seconds: u64) -> String {
+/// A moment in seconds since 1970, as `2026-03-01T12:34:56Z`.
+pub(crate) fn utc(unix_seconds: u64) -> String {
     let (year, month, day) = civil(unix_seconds / DAY_SECONDS);
     let second = unix_seconds % DAY_SECONDS;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
@@ -41,10 +42,10 @@ mod tests {
 
     #[test]
     fn known_days() {
-        assert_eq!(format_utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(format_utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(format_utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(format_utc(1_795_396_422), "2026-11-23T01:13:42Z");
-        assert_eq!(format_utc(1_767_225_599), "2025-12-31T23:59:59Z");
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_795_396_422), "2026-11-23T01:13:42Z");
+        assert_eq!(utc(1_767_225_599), "2025-12-31T23:59:59Z");
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use date::utc;
 pub(crate) use disk::Disk;
 
 /// The machine, the software and the command.
