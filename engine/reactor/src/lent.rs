@@ -11,23 +11,24 @@ pub struct LentCore {
 }
 
 impl LentCore {
-    pub(crate) fn new(config: &CoreConfig) -> Result<LentCore, SetupError> {
+    pub(crate) fn new(config: CoreConfig) -> Result<LentCore, SetupError> {
         Core::with_ring(config).map(|core| LentCore { core })
     }
 
-    /// Runs `f` inside the core: `spawn` and all other operations work there. Costs a few nanoseconds, and nests.
+    /// Runs `f` inside the core: `spawn` and all other operations work there. Costs a few nanoseconds, and
+    /// nests.
     pub fn enter<R>(&mut self, f: impl FnOnce() -> R) -> R {
         self.core.enter(f)
     }
 
-    /// One turn that never blocks: runs the tasks that are ready, submits, reaps. True if a task ran or an operation
-    /// completed. Makes no system call when there is nothing to submit and nothing has completed.
+    /// One turn that never blocks: runs the tasks that are ready, submits, reaps. True if a task ran or an
+    /// operation completed. Makes no system call when there is nothing to submit and nothing has completed.
     pub fn poll(&mut self) -> bool {
         self.core.turn(Block::Never)
     }
 
-    /// One turn that blocks when no task is ready: until an operation completes, a timer fires, another thread wakes a
-    /// task, or `limit` passes.
+    /// One turn that blocks when no task is ready: until an operation completes, a timer fires, another
+    /// thread wakes a task, or `limit` passes.
     pub fn park(&mut self, limit: Option<Duration>) {
         self.core.turn(Block::IfIdle(limit));
     }
@@ -72,6 +73,6 @@ impl Drop for LentCore {
 
 impl std::fmt::Debug for LentCore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LentCore")
+        write!(f, "LentCore({})", self.core.name())
     }
 }

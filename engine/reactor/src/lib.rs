@@ -4,7 +4,8 @@
 //! real or simulated; every handle works in the world that made it, and the code above cannot tell which.
 //!
 //! The rule the whole crate keeps: an operation owns its buffers from the moment its SQE is written until its
-//! last CQE is reaped, also when the future that asked for it is dropped. What never completes is leaked, not freed.
+//! last CQE is reaped, also when the future that asked for it is dropped. What never completes is leaked, not
+//! freed.
 
 mod blocking;
 mod buf;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// A queue of waiting tasks: first come, first woken. A wake with nobody waiting is not remembered, so the condition
-/// that is waited for must be checked before each wait.
+/// A queue of waiting tasks: first come, first woken. A wake with nobody waiting is not remembered, so the
+/// condition that is waited for must be checked before each wait.
 #[derive(Default)]
 pub struct WaitQueue {
     waiters: RefCell<Waiters>,
@@ -17,7 +17,8 @@ pub struct WaitQueue {
 #[derive(Default)]
 struct Waiters {
     places: Slab<Place>,
-    /// Slots of `places` that nobody has woken, oldest first. An entry whose waiter left is skipped by its ticket.
+    /// Slots of `places` that nobody has woken, oldest first. An entry whose waiter left is skipped by its
+    /// ticket.
     order: VecDeque<(usize, u64)>,
     waiting: usize,
     next_ticket: u64,
@@ -94,7 +95,8 @@ impl Waiters {
         let woken = self.places.remove(place).waker.is_none();
         if !woken {
             self.waiting -= 1;
-            // Left-behind entries are dropped once they are the larger part, so that the queue stays as long as its waiters.
+            // Left-behind entries are dropped once they are the larger part, so that the queue stays as long
+            // as its waiters.
             if self.order.len() > 2 * self.waiting + 16 {
                 let places = &self.places;
                 self.order.retain(|&(place, ticket)| places.get(place).is_some_and(|p| p.ticket == ticket));
@@ -156,7 +158,8 @@ mod tests {
     use proptest::sample::Index;
 
     proptest! {
-        /// Waiters leave and are woken at random; the model is a plain list, and a woken waiter that leaves unheard passes on.
+        /// Waiters leave and are woken at random; the model is a plain list, and a woken waiter that leaves
+        /// unheard passes on.
         #[test]
         fn first_come_first_woken(steps in vec((0u8..4, any::<Index>()), 0..120)) {
             let queue = WaitQueue::new();

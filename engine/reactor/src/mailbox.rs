@@ -1,7 +1,8 @@
-//! Mailboxes: queues across cores, and from any thread to a core. Unbounded: limits are kept where requests enter.
+//! Mailboxes: queues across cores, and from any thread to a core. Unbounded: limits are kept where requests
+//! enter.
 //!
-//! The receiver announces that it waits, then looks once more; a sender pushes, then looks for the announcement and
-//! takes it down before it wakes. SeqCst fences on both sides let one of them see the other.
+//! The receiver announces that it waits, then looks once more; a sender pushes, then looks for the
+//! announcement and takes it down before it wakes. SeqCst fences on both sides let one of them see the other.
 
 use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;

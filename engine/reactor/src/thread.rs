@@ -55,7 +55,7 @@ impl CoreThread {
             if let Some(cpu) = config.cpu {
                 pin(cpu, &config.name);
             }
-            let core = LentCore::new(&config);
+            let core = LentCore::new(config);
             let (outcome, core) = match core {
                 Ok(core) => (Ok(()), Some(core)),
                 Err(error) => (Err(error), None),

@@ -50,8 +50,8 @@ impl World {
         self.as_simulated().is_some()
     }
 
-    /// Starts a core on a thread of its own, which ends when the future of `main` returns. In a simulation the core runs
-    /// when the simulation does.
+    /// Starts a core on a thread of its own, which ends when the future of `main` returns. In a simulation
+    /// the core runs when the simulation does.
     pub fn start_core<F, Fut>(&self, config: CoreConfig, main: F) -> Result<CoreThread, SetupError>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -66,7 +66,7 @@ impl World {
     /// Makes the calling thread a core. Only in the real world: a simulation runs its cores itself.
     pub fn lend_core(&self, config: CoreConfig) -> Result<LentCore, SetupError> {
         match &self.kind {
-            Kind::Real => LentCore::new(&config),
+            Kind::Real => LentCore::new(config),
             Kind::Sim(_) => {
                 Err(SetupError::other("a simulated world has no threads to lend (use start_core)", None))
             }

@@ -182,11 +182,11 @@ fn fill(shared: &Shared, image: &ImageRecord, first: u64, how: Preallocate, prog
 
 fn take_slots(shared: &Shared, order: Order, wanted: u64, slots: &mut Vec<Slot>) -> Result<()> {
     while (slots.len() as u64) < wanted {
-        match shared.space().take_clean(order) {
+        // Its own statement: the space must not stay locked while slots are made.
+        let clean = shared.space().take_clean(order);
+        match clean {
             Some(slot) => slots.push(slot),
-            None => {
-                shared.supply(order, 1, wanted - slots.len() as u64)?;
-            }
+            None => shared.supply(order, 1, wanted - slots.len() as u64)?,
         }
     }
     Ok(())

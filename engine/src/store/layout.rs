@@ -10,13 +10,13 @@ use std::fmt;
 pub const DATA_START: u64 = 1 << 20;
 
 /// log2 of the zone size: 32 MiB, the largest object RBD knows (order 25), so that one zone can hold any order.
-pub const ZONE_SHIFT: u32 = 25;
+pub(super) const ZONE_SHIFT: u32 = 25;
 
 /// The bytes of a zone.
 pub const ZONE_BYTES: u64 = 1 << ZONE_SHIFT;
 
 /// The most zones a store can have: 1 PiB of data, which keeps the in-memory zone table under a few hundred megabytes.
-pub const ZONES_MAX: u32 = 1 << 25;
+pub(super) const ZONES_MAX: u32 = 1 << 25;
 
 const _: () = assert!(DATA_START.is_multiple_of(4096), "the data must keep direct I/O aligned");
 const _: () = assert!(Order::MAX as u32 == ZONE_SHIFT, "the largest slot fills one zone");
@@ -108,31 +108,31 @@ impl fmt::Display for Slot {
 
 /// The size of the data space: where slots may lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Geometry {
+pub(super) struct Geometry {
     /// The end of the usable space: the device's size, the store's limit, or as far as zones go.
     end: u64,
 }
 
 impl Geometry {
     /// A space that ends at byte `limit` of the data file or device, or that may grow for ever.
-    pub fn new(limit: Option<u64>) -> Self {
+    pub(super) fn new(limit: Option<u64>) -> Self {
         let most = DATA_START + u64::from(ZONES_MAX) * ZONE_BYTES;
         Self { end: limit.unwrap_or(most).min(most) }
     }
 
     /// The byte behind the last usable one.
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.end
     }
 
     /// How many zones there can be, counting a last one that is cut short.
-    pub fn zones(&self) -> u32 {
+    pub(super) fn zones(&self) -> u32 {
         let zones = self.end.saturating_sub(DATA_START).div_ceil(ZONE_BYTES);
         u32::try_from(zones).unwrap_or(ZONES_MAX).min(ZONES_MAX)
     }
 
     /// How many slots of `order` fit in `zone`: fewer than usual in a last zone that is cut short.
-    pub fn slots_in(&self, zone: u32, order: Order) -> u32 {
+    pub(super) fn slots_in(&self, zone: u32, order: Order) -> u32 {
         let start = DATA_START + (u64::from(zone) << ZONE_SHIFT);
         let slots = (self.end.saturating_sub(start) >> order.bits()).min(u64::from(order.slots_per_zone()));
         let first = Slot { zone, index: 0, order };
@@ -142,7 +142,7 @@ impl Geometry {
     }
 
     /// The slot of `order` that begins at byte `address`, if there can be one.
-    pub fn slot_at(&self, address: u64, order: Order) -> Option<Slot> {
+    pub(super) fn slot_at(&self, address: u64, order: Order) -> Option<Slot> {
         let offset = address.checked_sub(DATA_START)?;
         if !offset.is_multiple_of(order.bytes()) {
             return None;

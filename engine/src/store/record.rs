@@ -38,7 +38,7 @@ impl fmt::Display for ObjectNo {
 
 /// Where the metadata belongs and what to number next.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoreRecord {
+pub(super) struct StoreRecord {
     /// The store it belongs to.
     pub uuid: StoreUuid,
     /// The next pool's number.
@@ -49,7 +49,7 @@ pub struct StoreRecord {
 
 /// A pool.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PoolRecord {
+pub(super) struct PoolRecord {
     /// Its name.
     pub name: String,
     /// When it was made, in nanoseconds since 1970.
@@ -117,7 +117,7 @@ pub struct ImageRecord {
 
 /// What an object holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ObjectState {
+pub(super) enum ObjectState {
     /// Data, at this byte address.
     Slot(u64),
     /// Zeros that hide the parent's data. Reserved for clones.
@@ -126,7 +126,7 @@ pub enum ObjectState {
 
 /// An object that is not a plain hole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ObjectRecord {
+pub(super) struct ObjectRecord {
     /// What it holds.
     pub state: ObjectState,
     /// The image's order, repeated so that slots can be checked without the image.
@@ -137,14 +137,14 @@ pub struct ObjectRecord {
 
 /// A zone that has been given to an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ZoneRecord {
+pub(super) struct ZoneRecord {
     /// The order of its slots.
     pub order: Order,
 }
 
 /// Why a value is no good.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RecordError {
+pub(super) enum RecordError {
     /// Too short for what it says, or bytes left over.
     #[error("its length is wrong ({0} bytes)")]
     Length(usize),
@@ -168,7 +168,7 @@ pub enum RecordError {
 }
 
 /// A value that can be stored under a key.
-pub trait Record: Sized {
+pub(super) trait Record: Sized {
     /// The kind byte in its frame.
     const KIND: u8;
     /// Writes the fields.
@@ -182,7 +182,7 @@ const FRAME_BYTES: usize = 8;
 const RECORD_VERSION: u8 = 1;
 
 /// The bytes to store for `record` under `key`.
-pub fn encode<R: Record>(record: &R, key: &[u8]) -> Vec<u8> {
+pub(super) fn encode<R: Record>(record: &R, key: &[u8]) -> Vec<u8> {
     let mut value = vec![R::KIND, RECORD_VERSION, 0, 0, 0, 0, 0, 0];
     record.put(&mut value);
     let crc = checksum(key, &value);
@@ -191,7 +191,7 @@ pub fn encode<R: Record>(record: &R, key: &[u8]) -> Vec<u8> {
 }
 
 /// Reads a value back and checks that it belongs under `key`.
-pub fn decode<R: Record>(value: &[u8], key: &[u8]) -> Result<R, RecordError> {
+pub(super) fn decode<R: Record>(value: &[u8], key: &[u8]) -> Result<R, RecordError> {
     if value.len() < FRAME_BYTES {
         return Err(RecordError::Length(value.len()));
     }
@@ -221,7 +221,7 @@ fn checksum(key: &[u8], value: &[u8]) -> u32 {
 }
 
 /// The key of an object as it enters its checksum.
-pub fn object_key(image: ImageId, snap: SnapId, object: ObjectNo) -> [u8; 24] {
+pub(super) fn object_key(image: ImageId, snap: SnapId, object: ObjectNo) -> [u8; 24] {
     let mut key = [0; 24];
     key[..8].copy_from_slice(&image.0.to_le_bytes());
     key[8..16].copy_from_slice(&snap.0.to_le_bytes());
@@ -230,7 +230,7 @@ pub fn object_key(image: ImageId, snap: SnapId, object: ObjectNo) -> [u8; 24] {
 }
 
 /// A cursor over a value's fields.
-pub struct Fields<'a> {
+pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 

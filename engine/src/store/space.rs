@@ -13,7 +13,7 @@ use super::layout::{DATA_START, Geometry, Order, Slot};
 
 /// The state of every zone.
 #[derive(Debug)]
-pub struct Space {
+pub(super) struct Space {
     geometry: Geometry,
     zones: Vec<Zone>,
     orders: [OrderState; Order::COUNT],
@@ -42,7 +42,7 @@ struct OrderState {
 
 /// Why a slot named by the metadata cannot be marked used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SlotFault {
+pub(super) enum SlotFault {
     /// Another object has it.
     DoublyUsed,
     /// Its zone is not in the metadata.
@@ -53,7 +53,7 @@ pub enum SlotFault {
 
 /// A zone about to be given to an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ZoneGrant {
+pub(super) struct ZoneGrant {
     /// The zone's number.
     pub zone: u32,
     /// Its order from now on.
@@ -77,36 +77,36 @@ pub struct SpaceUsage {
 
 impl Space {
     /// A space without zones.
-    pub fn new(geometry: Geometry) -> Self {
+    pub(super) fn new(geometry: Geometry) -> Self {
         Self { geometry, zones: Vec::new(), orders: Default::default() }
     }
 
     /// The limits of the space.
-    pub fn geometry(&self) -> Geometry {
+    pub(super) fn geometry(&self) -> Geometry {
         self.geometry
     }
 
     /// How many zones have an order.
-    pub fn zone_count(&self) -> u32 {
+    pub(super) fn zone_count(&self) -> u32 {
         self.zones.len() as u32
     }
 
     /// The byte behind the last slot of the last zone: how long the data must at least be.
-    pub fn zones_end(&self) -> u64 {
+    pub(super) fn zones_end(&self) -> u64 {
         let Some(last) = self.zones.last() else { return DATA_START };
         let zone = self.zone_count() - 1;
         Slot { zone, index: 0, order: last.order }.address() + (u64::from(last.slots) << last.order.bits())
     }
 
     /// Adds the next zone as the metadata has it, all its slots free and dirty.
-    pub fn load_zone(&mut self, order: Order) {
+    pub(super) fn load_zone(&mut self, order: Order) {
         let zone = self.zone_count();
         self.zones.push(Zone::new(order, self.geometry.slots_in(zone, order)));
         self.file(zone);
     }
 
     /// Marks a slot that the metadata names as used.
-    pub fn load_used(&mut self, slot: Slot) -> Result<(), SlotFault> {
+    pub(super) fn load_used(&mut self, slot: Slot) -> Result<(), SlotFault> {
         let zone = self.zones.get_mut(slot.zone as usize).ok_or(SlotFault::NoZone)?;
         if zone.order != slot.order {
             return Err(SlotFault::WrongOrder(zone.order));
@@ -119,17 +119,17 @@ impl Space {
     }
 
     /// How many clean slots an order has.
-    pub fn clean_count(&self, order: Order) -> u64 {
+    pub(super) fn clean_count(&self, order: Order) -> u64 {
         self.orders[order.index()].clean
     }
 
     /// How many slots of an order are used.
-    pub fn used_count(&self, order: Order) -> u64 {
+    pub(super) fn used_count(&self, order: Order) -> u64 {
         self.orders[order.index()].used
     }
 
     /// Takes the lowest clean slot and marks it used.
-    pub fn take_clean(&mut self, order: Order) -> Option<Slot> {
+    pub(super) fn take_clean(&mut self, order: Order) -> Option<Slot> {
         let zone = *self.orders[order.index()].clean_zones.first()?;
         let index = first_set(&self.zones[zone as usize].clean).expect("the zone is listed as having a clean slot");
         let slot = Slot { zone, index, order };
@@ -138,7 +138,7 @@ impl Space {
     }
 
     /// Takes up to `most` dirty slots that lie side by side and marks them used until they are given back.
-    pub fn take_dirty_run(&mut self, order: Order, most: u32) -> Option<(Slot, u32)> {
+    pub(super) fn take_dirty_run(&mut self, order: Order, most: u32) -> Option<(Slot, u32)> {
         let zone_no = *self.orders[order.index()].dirty_zones.first()?;
         let zone = &self.zones[zone_no as usize];
         let start = (0..zone.slots).find(|&i| zone.is_dirty(i)).expect("the zone is listed as having a dirty slot");
@@ -150,18 +150,18 @@ impl Space {
     }
 
     /// Gives a used slot back: its contents are durably zeros.
-    pub fn release_clean(&mut self, slot: Slot) {
+    pub(super) fn release_clean(&mut self, slot: Slot) {
         self.set(slot, State::Clean);
     }
 
     /// Gives a used slot back: its contents are unknown.
-    pub fn release_dirty(&mut self, slot: Slot) {
+    pub(super) fn release_dirty(&mut self, slot: Slot) {
         self.set(slot, State::Dirty);
     }
 
     /// Picks a zone to give to `order`: one that nobody uses, or a new one at the end. `None`: the space is full.
     /// The zone is held until [`Space::publish_zone`] or [`Space::abandon_zone`].
-    pub fn grant_zone(&mut self, order: Order) -> Option<ZoneGrant> {
+    pub(super) fn grant_zone(&mut self, order: Order) -> Option<ZoneGrant> {
         let idle = (0..self.zone_count()).find(|&no| {
             let zone = &self.zones[no as usize];
             zone.used_count == 0 && !zone.held && zone.order != order && self.geometry.slots_in(no, order) > 0
@@ -181,7 +181,7 @@ impl Space {
     }
 
     /// The metadata now gives the zone to its order. `clean` says that all of it is durably zeros.
-    pub fn publish_zone(&mut self, grant: ZoneGrant, clean: bool) {
+    pub(super) fn publish_zone(&mut self, grant: ZoneGrant, clean: bool) {
         let slots = self.geometry.slots_in(grant.zone, grant.order);
         let zone = &mut self.zones[grant.zone as usize];
         assert!(zone.held, "only a held zone is published");
@@ -194,7 +194,7 @@ impl Space {
     }
 
     /// The metadata was not changed: the zone is what it was before.
-    pub fn abandon_zone(&mut self, grant: ZoneGrant) {
+    pub(super) fn abandon_zone(&mut self, grant: ZoneGrant) {
         assert!(self.zones[grant.zone as usize].held, "only a held zone is abandoned");
         if grant.grows && grant.zone + 1 == self.zone_count() {
             self.zones.pop();
@@ -206,7 +206,7 @@ impl Space {
     }
 
     /// How full the space is.
-    pub fn usage(&self) -> SpaceUsage {
+    pub(super) fn usage(&self) -> SpaceUsage {
         let mut usage = SpaceUsage { capacity_bytes: self.geometry.end(), ..SpaceUsage::default() };
         for zone in self.zones.iter().filter(|zone| !zone.held) {
             usage.used_bytes += u64::from(zone.used_count) << zone.order.bits();
@@ -218,7 +218,7 @@ impl Space {
     }
 
     /// Panics if the counts and lists do not say what the bitmaps say. For tests and fsck.
-    pub fn check(&self) {
+    pub(super) fn check(&self) {
         for order in Order::all() {
             let state = &self.orders[order.index()];
             let of_order = |zone: &&Zone| zone.order == order && !zone.held;

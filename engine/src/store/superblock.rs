@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The bytes of each block: one disk page, written and read whole.
-pub const BLOCK_BYTES: usize = 4096;
+pub(super) const BLOCK_BYTES: usize = 4096;
 
 /// The format version this code writes, and the only one it reads. Additions are feature bits; the version changes
 /// only when the blocks themselves do.
@@ -17,7 +17,7 @@ const SUPERBLOCK_MAGIC: [u8; 16] = *b"ringbd store\r\n\x1a\n";
 const LABEL_MAGIC: [u8; 16] = *b"ringbd data.\r\n\x1a\n";
 const CRC_AT: usize = BLOCK_BYTES - 4;
 /// The longest path of a block device. Linux allows 4095; this leaves room in the block and is far above any /dev name.
-pub const PATH_MAX: usize = 1024;
+pub(super) const PATH_MAX: usize = 1024;
 
 /// What a store may use beyond the base format. A bit that this code does not know means something different in each word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -162,19 +162,19 @@ impl Superblock {
 
 /// The label at the start of the data, which makes sure that this file or device belongs to that superblock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Label {
+pub(super) struct Label {
     /// The store this data belongs to.
     pub uuid: StoreUuid,
 }
 
 impl Label {
     /// The block to write at byte 0 of the data.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         finish(start(LABEL_MAGIC, self.uuid))
     }
 
     /// Reads a label back.
-    pub fn decode(block: &[u8]) -> Result<Self, BlockError> {
+    pub(super) fn decode(block: &[u8]) -> Result<Self, BlockError> {
         verify(block, LABEL_MAGIC).map(|uuid| Self { uuid })
     }
 }

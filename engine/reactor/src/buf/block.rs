@@ -1,4 +1,5 @@
-//! A block: memory that several buffers view, with their count. Its header is in the pool's table, or on the heap.
+//! A block: memory that several buffers view, with their count. Its header is in the pool's table, or on the
+//! heap.
 
 use super::ALIGN;
 use super::pool::PoolShared;
@@ -77,7 +78,8 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         let header = self.header();
-        // A block with one view cannot gain another one meanwhile, so the common case needs no atomic read-modify-write.
+        // A block with one view cannot gain another one meanwhile, so the common case needs no atomic
+        // read-modify-write.
         if header.views.load(Ordering::Acquire) == 1 {
             header.views.store(0, Ordering::Relaxed);
         } else if header.views.fetch_sub(1, Ordering::Release) != 1 {
@@ -87,7 +89,8 @@ impl Drop for Block {
         }
         match header.origin {
             Origin::Heap { start, layout } => {
-                // SAFETY: this was the last view; `start` was allocated with `layout` and the header boxed, in `heap`.
+                // SAFETY: this was the last view; `start` was allocated with `layout` and the header boxed,
+                // in `heap`.
                 unsafe {
                     dealloc(start.as_ptr(), layout);
                     drop(Box::from_raw(self.0.as_ptr()));

@@ -1,6 +1,7 @@
 //! The buddy allocator's bookkeeping: pure, it knows page numbers and no memory.
 //!
-//! Free blocks of each order form a doubly linked list through `links`, so that a buddy found free is unlinked at once.
+//! Free blocks of each order form a doubly linked list through `links`, so that a buddy found free is
+//! unlinked at once.
 
 /// The smallest block.
 pub(super) const PAGE: usize = 4096;
@@ -167,7 +168,8 @@ mod tests {
             // Everything joined again: as many blocks as at the start.
             let (fresh, again) = (Buddy::new(count), buddy);
             for order in 0..ORDERS {
-                let blocks = |b: &Buddy| b.pages.iter().filter(|p| p.state == State::Free && usize::from(p.order) == order).count();
+                let is_free = |page: &&Page| page.state == State::Free && usize::from(page.order) == order;
+                let blocks = |buddy: &Buddy| buddy.pages.iter().filter(is_free).count();
                 prop_assert_eq!(blocks(&fresh), blocks(&again));
             }
         }

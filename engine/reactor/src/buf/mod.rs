@@ -1,12 +1,14 @@
 //! Buffers: owned views of aligned memory.
 //!
-//! Views of one block are disjoint, so each is as good as an owned slice; the block is freed, or goes back to its
-//! pool, with the last of them. Every byte of a block is initialised when the block is made.
+//! Views of one block are disjoint, so each is as good as an owned slice; the block is freed, or goes back to
+//! its pool, with the last of them. Every byte of a block is initialised when the block is made.
 
 mod block;
 mod buddy;
 mod pool;
 mod region;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use pool::Pool;
 
@@ -16,7 +18,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Alignment of the memory of every buffer that this crate allocates: a page, enough for O_DIRECT on any disk.
+/// Alignment of the memory of every buffer that this crate allocates: a page, enough for O_DIRECT on any
+/// disk.
 pub(crate) const ALIGN: usize = 4096;
 
 /// An owned view of aligned memory. Splitting makes disjoint views of the same block without copying.
@@ -62,8 +65,8 @@ impl Buf {
         buf
     }
 
-    /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the pool has no
-    /// room, or there is none, it comes zeroed from the heap.
+    /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the
+    /// pool has no room, or there is none, it comes zeroed from the heap.
     pub fn alloc(len: usize) -> Buf {
         if len == 0 {
             return Buf::empty();
@@ -77,8 +80,8 @@ impl Buf {
     /// A view of memory that belongs to the caller.
     ///
     /// # Safety
-    /// The memory is initialised, and stays valid and is not touched by anyone else until the returned `Buf` and all that
-    /// was split from it are dropped.
+    /// The memory is initialised, and stays valid and is not touched by anyone else until the returned `Buf`
+    /// and all that was split from it are dropped.
     pub unsafe fn lent(start: *mut u8, len: usize) -> Buf {
         match NonNull::new(start) {
             Some(start) if len > 0 => Buf { start, len, owner: Owner::Caller(start) },
@@ -203,152 +206,5 @@ impl DerefMut for Buf {
 impl fmt::Debug for Buf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buf({:p}, {} bytes)", self.start, self.len)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::collection::vec;
-    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
-    use proptest::sample::Index;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        SplitTo(Index, Index),
-        SplitOff(Index, Index),
-        Unsplit(Index, Index),
-        Truncate(Index, Index),
-        Fill(Index, u8),
-        Drop(Index),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let pair = || (any::<Index>(), any::<Index>());
-        prop_oneof![
-            4 => pair().prop_map(|(a, b)| Step::SplitTo(a, b)),
-            4 => pair().prop_map(|(a, b)| Step::SplitOff(a, b)),
-            6 => pair().prop_map(|(a, b)| Step::Unsplit(a, b)),
-            1 => pair().prop_map(|(a, b)| Step::Truncate(a, b)),
-            3 => (any::<Index>(), any::<u8>()).prop_map(|(a, b)| Step::Fill(a, b)),
-            1 => any::<Index>().prop_map(Step::Drop),
-        ]
-    }
-
-    /// A view in the model: which region, where, and its bytes.
-    #[derive(Clone, Debug, PartialEq)]
-    struct View {
-        region: usize,
-        at: usize,
-        bytes: Vec<u8>,
-    }
-
-    fn run(mut bufs: Vec<Buf>, steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> {
-        let mut model: Vec<View> = bufs
-            .iter()
-            .enumerate()
-            .map(|(region, buf)| View { region, at: 0, bytes: buf.to_vec() })
-            .collect();
-        for step in steps {
-            if bufs.is_empty() {
-                break;
-            }
-            let nth = |index: &Index| index.index(bufs.len());
-            match step {
-                Step::SplitTo(i, at) | Step::SplitOff(i, at) if bufs[nth(&i)].is_empty() => drop(at),
-                Step::SplitTo(i, at) => {
-                    let (i, at) = (nth(&i), at.index(bufs[nth(&i)].len() + 1));
-                    let front = bufs[i].split_to(at);
-                    bufs.push(front);
-                    let View { region, at: start, bytes } = model[i].clone();
-                    model.push(View { region, at: start, bytes: bytes[..at].to_vec() });
-                    model[i] = View { region, at: start + at, bytes: bytes[at..].to_vec() };
-                }
-                Step::SplitOff(i, at) => {
-                    let (i, at) = (nth(&i), at.index(bufs[nth(&i)].len() + 1));
-                    let back = bufs[i].split_off(at);
-                    bufs.push(back);
-                    let View { region, at: start, bytes } = model[i].clone();
-                    model.push(View { region, at: start + at, bytes: bytes[at..].to_vec() });
-                    model[i].bytes.truncate(at);
-                }
-                Step::Unsplit(i, j) if nth(&i) != nth(&j) => {
-                    let (i, j) = (nth(&i), nth(&j));
-                    let (a, b) = (model[i].clone(), model[j].clone());
-                    let joins = a.region == b.region && a.at + a.bytes.len() == b.at;
-                    let other = std::mem::take(&mut bufs[j]);
-                    match bufs[i].unsplit(other) {
-                        Ok(()) if b.bytes.is_empty() => {}
-                        Ok(()) if a.bytes.is_empty() => {
-                            model[i] = b;
-                            model[j].bytes.clear();
-                        }
-                        Ok(()) => {
-                            prop_assert!(joins);
-                            model[i].bytes.extend_from_slice(&b.bytes);
-                            model[j].bytes.clear();
-                        }
-                        Err(other) => {
-                            prop_assert!(!joins);
-                            bufs[j] = other;
-                        }
-                    }
-                }
-                Step::Unsplit(..) => {}
-                Step::Truncate(i, len) => {
-                    let (i, len) = (nth(&i), len.index(bufs[nth(&i)].len() + 10));
-                    bufs[i].truncate(len);
-                    model[i].bytes.truncate(len);
-                }
-                Step::Fill(i, byte) => {
-                    let i = nth(&i);
-                    bufs[i].fill(byte);
-                    model[i].bytes.fill(byte);
-                }
-                Step::Drop(i) => {
-                    let i = nth(&i);
-                    bufs.swap_remove(i);
-                    model.swap_remove(i);
-                }
-            }
-            for (buf, view) in bufs.iter().zip(&model) {
-                prop_assert_eq!(&buf[..], &view.bytes[..]);
-            }
-        }
-        Ok(())
-    }
-
-    proptest! {
-        #[test]
-        fn views_stay_apart_on_the_heap(steps in vec(step(), 0..80)) {
-            run(vec![Buf::zeroed(300), Buf::zeroed(5000)], steps)?;
-        }
-
-        #[test]
-        fn views_stay_apart_in_lent_memory(steps in vec(step(), 0..80)) {
-            let mut memory = vec![0u8; 1000];
-            let (a, b) = memory.split_at_mut(400);
-            // SAFETY: `memory` outlives `run`, which drops every view, and nobody else touches it meanwhile.
-            let bufs = unsafe { vec![Buf::lent(a.as_mut_ptr(), a.len()), Buf::lent(b.as_mut_ptr(), b.len())] };
-            run(bufs, steps)?;
-        }
-    }
-
-    #[test]
-    fn neighbours_of_different_regions_do_not_join() {
-        let mut memory = vec![0u8; 8];
-        let (a, b) = memory.split_at_mut(4);
-        // SAFETY: `memory` outlives both views.
-        let (mut a, b) = unsafe { (Buf::lent(a.as_mut_ptr(), 4), Buf::lent(b.as_mut_ptr(), 4)) };
-        assert!(a.unsplit(b).is_err());
-    }
-
-    #[test]
-    fn alignment_is_of_address_and_length() {
-        let mut buf = Buf::zeroed(8192);
-        assert!(buf.is_aligned(4096));
-        let tail = buf.split_off(4096 + 512);
-        assert!(!buf.is_aligned(4096) && buf.is_aligned(512));
-        assert!(!tail.is_aligned(4096));
     }
 }

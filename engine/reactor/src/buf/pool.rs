@@ -1,9 +1,9 @@
 //! A core's pool of aligned buffers: a buddy allocator over one mapped region.
 //!
-//! Blocks are powers of two of 4 KiB, aligned to their size. The core's own thread allocates and frees without atomics;
-//! a block that ends its life on another thread is pushed on `returned`, which the core takes back when it runs short.
-//! The region outlives the core until the last block is back: the core leaves, counts what is out, and whoever
-//! brings the last one frees it.
+//! Blocks are powers of two of 4 KiB, aligned to their size. The core's own thread allocates and frees
+//! without atomics; a block that ends its life on another thread is pushed on `returned`, which the core
+//! takes back when it runs short. The region outlives the core until the last block is back: the core leaves,
+//! counts what is out, and whoever brings the last one frees it.
 
 use super::block::{Block, Header};
 use super::buddy::{Buddy, PAGE};
@@ -27,7 +27,8 @@ pub(super) struct PoolShared {
     returned: AtomicU32,
     /// Only the core's thread looks here.
     local: UnsafeCell<Local>,
-    /// Once the core is gone: blocks that are out. Negative while they return before the core has counted them.
+    /// Once the core is gone: blocks that are out. Negative while they return before the core has counted
+    /// them.
     out: AtomicI64,
 }
 
@@ -152,7 +153,8 @@ impl PoolShared {
         }
     }
 
-    /// Moves the returned blocks to the free lists. Only the core takes, and it takes all, so the stack needs no tags.
+    /// Moves the returned blocks to the free lists. Only the core takes, and it takes all, so the stack needs
+    /// no tags.
     fn take_returned(&self, buddy: &mut Buddy) -> usize {
         let head = self.returned.swap(NIL, Ordering::AcqRel);
         self.free_chain(head, buddy)

@@ -26,7 +26,8 @@ impl Region {
         let skip = map_start.cast::<u8>().align_offset(HUGE_PAGE);
         // SAFETY: `skip` is less than a huge page, which was mapped in addition to `len`.
         let start = unsafe { map_start.cast::<u8>().add(skip) };
-        // SAFETY: the range is part of the mapping just made. Failure (no transparent huge pages) costs speed only.
+        // SAFETY: the range is part of the mapping just made. Failure (no transparent huge pages) costs speed
+        // only.
         unsafe { libc::madvise(start.cast(), len, libc::MADV_HUGEPAGE) };
         Some(Region { start: NonNull::new(start)?, len, map_start, map_len })
     }
@@ -42,7 +43,8 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made in `map` and nobody else unmaps it; the owner drops the region after its last use.
+        // SAFETY: the mapping was made in `map` and nobody else unmaps it; the owner drops the region after
+        // its last use.
         unsafe { libc::munmap(self.map_start, self.map_len) };
     }
 }

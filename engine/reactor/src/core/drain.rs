@@ -4,13 +4,13 @@ use super::{Core, Driver};
 use crate::ring::Wait;
 use std::time::Duration;
 
-/// How long a core waits for its last operations. A disk that answers later than this is broken, and the memory of
-/// its operations is better leaked than waited for.
+/// How long a core waits for its last operations. A disk that answers later than this is broken, and the
+/// memory of its operations is better leaked than waited for.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 impl Core {
-    /// Drops every task, then waits for the operations that were in flight, then leaks what is left. After this the core
-    /// holds nothing that the kernel may still write to.
+    /// Drops every task, then waits for the operations that were in flight, then leaks what is left. After
+    /// this the core holds nothing that the kernel may still write to.
     pub(crate) fn shut_down(&self) {
         self.enter(|| {
             self.drop_tasks();
@@ -54,6 +54,7 @@ impl Core {
         let leaked = self.ops.borrow_mut().leak();
         if leaked > 0 {
             tracing::warn!(
+                core = self.name(),
                 operations = leaked,
                 "operations did not complete in {DRAIN_LIMIT:?}; their memory is leaked"
             );

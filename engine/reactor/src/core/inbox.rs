@@ -1,11 +1,12 @@
 //! The inbox of a core: where wakes from other threads arrive.
 //!
-//! Inboxes are never freed: a waker holds no reference, only a core's slot in the table below, so the inbox it
-//! names must outlive every waker. A core that ends leaves its slot to the next one; the generation tells them apart.
+//! Inboxes are never freed: a waker holds no reference, only a core's slot in the table below, so the inbox
+//! it names must outlive every waker. A core that ends leaves its slot to the next one; the generation tells
+//! them apart.
 //!
-//! Sleep protocol (both sides use SeqCst fences, so one of them sees the other):
-//! the core raises `sleeping`, then looks at the queue once more, then blocks;
-//! a waker pushes, then looks at `sleeping`, and writes the eventfd only if it was the one to take the flag down.
+//! Sleep protocol (both sides use SeqCst fences, so one of them sees the other): the core raises `sleeping`,
+//! then looks at the queue once more, then blocks; a waker pushes, then looks at `sleeping`, and writes the
+//! eventfd only if it was the one to take the flag down.
 
 use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;
@@ -32,7 +33,8 @@ pub(crate) struct Inbox {
     sleeping: CachePadded<AtomicBool>,
     generation: AtomicU32,
     eventfd: OnceLock<OwnedFd>,
-    /// Where the kernel puts the eventfd's counter. Nobody reads it; it is here because inboxes are never freed.
+    /// Where the kernel puts the eventfd's counter. Nobody reads it; it is here because inboxes are never
+    /// freed.
     count: AtomicU64,
 }
 

@@ -1,8 +1,9 @@
-//! A core: one thread's executor and its driver. The parts are borrowed one at a time and never across a poll of a
-//! task, so tasks may call anything here.
+//! A core: one thread's executor and its driver. The parts are borrowed one at a time and never across a poll
+//! of a task, so tasks may call anything here.
 //!
 //! The loop's turn: take foreign wakes, fire timers, run the tasks that are ready now, then (real world) one
-//! `io_uring_enter` and reap. In a simulated world the simulation runs [`Core::run_ready`] and completes operations itself.
+//! `io_uring_enter` and reap. In a simulated world the simulation runs [`Core::run_ready`] and completes
+//! operations itself.
 
 mod config;
 mod drain;
@@ -10,6 +11,8 @@ mod inbox;
 mod op;
 mod ops;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 mod waker;
@@ -17,7 +20,7 @@ mod waker;
 pub use config::CoreConfig;
 pub(crate) use inbox::{Inbox, rouse_all};
 pub(crate) use op::{Op, Stream, with_buf};
-pub(crate) use ops::{Cqe, Finished, Next, Noted, OpKey, Ops, Payload};
+pub(crate) use ops::{Cancel, Cqe, Finished, Next, Noted, OpKey, Ops, Payload};
 pub(crate) use timers::TimerKey;
 pub(crate) use turn::Block;
 
@@ -53,10 +56,11 @@ pub(crate) struct Core {
     timers: RefCell<Timers>,
     ops: RefCell<Ops>,
     root_ready: Cell<bool>,
+    name: String,
     spin: Duration,
     inbox: &'static Inbox,
-    // The order of the last three fields is the order of their end: the ring is closed before the pool that is registered
-    // with it goes, and the slot is handed on when both are gone.
+    // The order of the last three fields is the order of their end: the ring is closed before the pool that
+    // is registered with it goes, and the slot is handed on when both are gone.
     driver: Driver,
     pool: Option<Pool>,
     _slot: Slot,
@@ -64,14 +68,14 @@ pub(crate) struct Core {
 
 impl Core {
     /// A core of the real world, for the calling thread.
-    pub(crate) fn with_ring(config: &CoreConfig) -> Result<Rc<Core>, SetupError> {
+    pub(crate) fn with_ring(config: CoreConfig) -> Result<Rc<Core>, SetupError> {
         let slot = Slot::claim().ok_or_else(SetupError::too_many_cores)?;
-        let ring = Box::new(RingDriver::new(config, slot.inbox())?);
+        let ring = Box::new(RingDriver::new(&config, slot.inbox())?);
         let pool = Pool::map(config.pool_bytes);
         if let Some(pool) = &pool {
             let (base, len) = pool.memory();
-            // SAFETY: the pool's memory stays mapped until the core lets go of it, which is after its ring was closed (the order
-            // of `Core`'s fields), and until the last buffer in it is gone.
+            // SAFETY: the pool's memory stays mapped until the core lets go of it, which is after its ring
+            // was closed (the order of `Core`'s fields), and until the last buffer in it is gone.
             unsafe { ring.register_buffer(base, len) };
         }
         Ok(Core::assemble(slot, Driver::Ring(ring), pool, config))
@@ -80,22 +84,27 @@ impl Core {
     /// A core of a simulated world. It runs only when the simulation calls [`Core::run_ready`].
     pub(crate) fn simulated(config: &CoreConfig, world: SimWorld) -> Result<Rc<Core>, SetupError> {
         let slot = Slot::claim().ok_or_else(SetupError::too_many_cores)?;
-        Ok(Core::assemble(slot, Driver::Sim(world), None, config))
+        Ok(Core::assemble(slot, Driver::Sim(world), None, config.clone()))
     }
 
-    fn assemble(slot: Slot, driver: Driver, pool: Option<Pool>, config: &CoreConfig) -> Rc<Core> {
+    fn assemble(slot: Slot, driver: Driver, pool: Option<Pool>, config: CoreConfig) -> Rc<Core> {
         Rc::new(Core {
             core_ref: TaskRef::core_part(slot.index, slot.generation),
             tasks: RefCell::default(),
             timers: RefCell::default(),
             ops: RefCell::default(),
             root_ready: Cell::new(false),
+            name: config.name,
             spin: config.spin,
             inbox: slot.inbox(),
             driver,
             pool,
             _slot: slot,
         })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Runs `f` with this core as the thread's current one. Nests.
@@ -118,8 +127,9 @@ impl Core {
     /// Runs `f` with the current core, if the thread is inside one.
     pub(crate) fn try_with<R>(f: impl FnOnce(&Core) -> R) -> Option<R> {
         let core = CURRENT.get();
-        // SAFETY: CURRENT is non-null only while `Core::enter` runs further up this thread's stack, and `enter`
-        // borrows the core for that long. The reference is shared; every part behind it is a Cell or a RefCell.
+        // SAFETY: CURRENT is non-null only while `Core::enter` runs further up this thread's stack, and
+        // `enter` borrows the core for that long. The reference is shared; every part behind it is a Cell or
+        // a RefCell.
         unsafe { core.as_ref() }.map(f)
     }
 

@@ -1,8 +1,9 @@
-//! The future of an operation. It holds only the operation's key: what the kernel touches is in the core's slab.
+//! The future of an operation. It holds only the operation's key: what the kernel touches is in the core's
+//! slab.
 
-use super::{Core, Finished, Next, OpKey, Payload};
+use super::{Cancel, Core, Finished, Next, OpKey, Payload};
 use crate::net::recv_ring::RecvRing;
-use crate::ring::Descriptor;
+use crate::ring::{Descriptor, Wait};
 use io_uring::squeue;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -27,8 +28,8 @@ impl Op {
     pub(crate) unsafe fn submit(entry: squeue::Entry, payload: Payload, keep: Option<Arc<Descriptor>>) -> Op {
         Core::with(|core| {
             let key = core.ops.borrow_mut().insert(payload, keep);
-            // SAFETY: the slot just made owns what the entry names until its last CQE (see `ops`); the caller vouches
-            // that this is all of it.
+            // SAFETY: the slot just made owns what the entry names until its last CQE (see `ops`); the caller
+            // vouches that this is all of it.
             unsafe { core.ring().push(entry.user_data(key.0)) };
             Op { key: Some(key), core: core.core_ref, _local: PhantomData }
         })
@@ -74,7 +75,8 @@ impl Stream {
     /// Queues `entry`, whose buffers the kernel picks from `ring`.
     ///
     /// # Safety
-    /// `entry` names no memory of its own, and its descriptor is registered with the current core, or kept open by `keep`.
+    /// `entry` names no memory of its own, and its descriptor is registered with the current core, or kept
+    /// open by `keep`.
     pub(crate) unsafe fn submit(
         entry: squeue::Entry,
         ring: Rc<RecvRing>,
@@ -82,7 +84,8 @@ impl Stream {
     ) -> Stream {
         Core::with(|core| {
             let key = core.ops.borrow_mut().insert_stream(ring, keep);
-            // SAFETY: the entry names no memory but the ring's buffers, which the slot keeps alive until the last CQE.
+            // SAFETY: the entry names no memory but the ring's buffers, which the slot keeps alive until the
+            // last CQE.
             unsafe { core.ring().push(entry.user_data(key.0)) };
             Stream { key, core: core.core_ref, _local: PhantomData }
         })
@@ -108,16 +111,21 @@ impl Drop for Stream {
     }
 }
 
-/// Elsewhere than inside its core, an operation cannot be cancelled: it completes, and its core keeps what it owned until it
-/// ends itself.
+/// Elsewhere than inside its core, an operation cannot be cancelled: it completes, and its core keeps what it
+/// owned until it ends itself.
 fn abandon(core_ref: u64, key: OpKey) {
     Core::try_with(|core| {
         if core.core_ref != core_ref {
             return;
         }
-        let (running, left) = core.ops.borrow_mut().abandon(key);
-        if running {
-            core.ring().push_cancel(key);
+        let (cancel, left) = core.ops.borrow_mut().abandon(key);
+        match cancel {
+            Cancel::No => {}
+            Cancel::Soon => core.ring().push_cancel(key),
+            Cancel::Now => {
+                core.ring().push_cancel(key);
+                core.ring().enter(Wait::No);
+            }
         }
         left.release();
     });

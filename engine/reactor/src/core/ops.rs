@@ -1,9 +1,10 @@
-//! The operations in flight: a slab slot for each, which owns whatever the kernel may touch until the last CQE.
+//! The operations in flight: a slab slot for each, which owns whatever the kernel may touch until the last
+//! CQE.
 //!
-//! Life of a one-shot operation: Running → Done → (taken by its future), or Running → Orphaned (its future was
-//! dropped) → gone when the CQE is reaped. A multishot one collects CQEs until the kernel ends it.
-//! A slot is reused only after its last CQE; the sequence number in `user_data` proves it, and keeps a late cancel from
-//! hitting a stranger.
+//! Life of a one-shot operation: Running → Done → (taken by its future), or Running → Orphaned (its future
+//! was dropped) → gone when the CQE is reaped. A multishot one collects CQEs until the kernel ends it. A slot
+//! is reused only after its last CQE; the sequence number in `user_data` proves it, and keeps a late cancel
+//! from hitting a stranger.
 
 use crate::buf::Buf;
 use crate::net::message::Message;
@@ -27,6 +28,7 @@ pub(crate) enum Payload {
     /// A gathered send.
     Message(Box<Message>),
     /// The address that connect reads.
+    #[expect(dead_code, reason = "the kernel reads it")]
     Connect(Box<SocketAddress>),
     /// The address that accept writes. Its result is a descriptor.
     Accept(Box<SocketAddress>),
@@ -37,7 +39,8 @@ impl Payload {
     pub(crate) fn discard(self, cqe: Cqe) {
         match self {
             Payload::Accept(_) if cqe.result >= 0 => {
-                // SAFETY: the kernel made this descriptor for the operation, whose future is gone: nobody else has it.
+                // SAFETY: the kernel made this descriptor for the operation, whose future is gone: nobody
+                // else has it.
                 drop(unsafe { OwnedFd::from_raw_fd(cqe.result) });
             }
             Payload::Nothing
@@ -94,7 +97,8 @@ enum Life {
 pub(crate) enum Noted {
     Nothing,
     Wake(Waker),
-    /// The operation had no future any more: drop what it owned; give the buffer back if the kernel picked one.
+    /// The operation had no future any more: drop what it owned; give the buffer back if the kernel picked
+    /// one.
     Release {
         payload: Payload,
         keep: Option<Arc<Descriptor>>,
@@ -213,26 +217,29 @@ impl Ops {
         }
     }
 
-    /// The future is gone. True when the operation still runs and should be cancelled; the second part is what it
-    /// leaves behind, to be dropped outside the slab's borrow.
-    pub(crate) fn abandon(&mut self, key: OpKey) -> (bool, Abandoned) {
+    /// The future is gone: how to cancel the operation, and what it leaves behind, to be dropped outside the
+    /// slab's borrow.
+    pub(crate) fn abandon(&mut self, key: OpKey) -> (Cancel, Abandoned) {
         let slot = self.slot(key);
         match &mut slot.life {
             Life::Running(_) => {
                 slot.life = Life::Orphaned { ring: None };
-                (true, Abandoned::default())
+                let cancel =
+                    if matches!(slot.payload, Payload::Accept(_)) { Cancel::Now } else { Cancel::Soon };
+                (cancel, Abandoned::default())
             }
             Life::Stream { cqes, ended, ring, .. } => {
                 let (ended, cqes, ring) = (*ended, std::mem::take(cqes), ring.clone());
                 slot.life = Life::Orphaned { ring: Some(ring.clone()) };
                 let slot = ended.then(|| self.slots.remove(key.slot()));
                 let keep = slot.and_then(|slot| slot.keep);
-                (!ended, Abandoned { finished: None, keep, unread: Some((ring, cqes)) })
+                let cancel = if ended { Cancel::No } else { Cancel::Soon };
+                (cancel, Abandoned { finished: None, keep, unread: Some((ring, cqes)) })
             }
             Life::Done(cqe) => {
                 let cqe = *cqe;
                 let slot = self.slots.remove(key.slot());
-                (false, Abandoned { finished: Some((slot.payload, cqe)), keep: slot.keep, unread: None })
+                (Cancel::No, Abandoned { finished: Some((slot.payload, cqe)), keep: slot.keep, unread: None })
             }
             Life::Orphaned { .. } => unreachable!("an operation is abandoned once"),
         }
@@ -244,7 +251,8 @@ impl Ops {
         let mut leaked = 0;
         for (_, slot) in slots {
             match slot.life {
-                Life::Done(_) | Life::Stream { ended: true, .. } => drop(slot),
+                Life::Done(cqe) => slot.payload.discard(cqe),
+                Life::Stream { ended: true, .. } => {}
                 Life::Running(_) | Life::Stream { .. } | Life::Orphaned { .. } => {
                     leaked += 1;
                     std::mem::forget(slot);
@@ -254,6 +262,18 @@ impl Ops {
         self.in_flight = 0;
         leaked
     }
+}
+
+/// How an abandoned operation is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// It has ended.
+    No,
+    /// With the core's next submission.
+    Soon,
+    /// Before anything else is submitted: a cancelled accept that is still in the socket's queue of waiters
+    /// would eat the wake that is meant for the next accept.
+    Now,
 }
 
 /// What an abandoned operation leaves: dropped by the caller, after the slab's borrow has ended.

@@ -89,7 +89,8 @@ impl Tasks {
         debug_assert!(matches!(slot.state, TaskState::Running));
         slot.state = TaskState::Free;
         slot.generation = slot.generation.wrapping_add(1);
-        // A wake during its last run left it in the ready queue; the slot is reused only after that entry is gone.
+        // A wake during its last run left it in the ready queue; the slot is reused only after that entry is
+        // gone.
         if !slot.queued {
             self.free.push(index);
         }

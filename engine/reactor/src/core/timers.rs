@@ -1,7 +1,7 @@
 //! The timers of a core: an indexed binary heap, so that a cancelled timer leaves at once.
 //!
-//! Most timers are timeouts that never fire; leaving them behind as tombstones would grow without bound. Timers of
-//! the same deadline fire in the order in which they were set, which the simulation needs.
+//! Most timers are timeouts that never fire; leaving them behind as tombstones would grow without bound.
+//! Timers of the same deadline fire in the order in which they were set, which the simulation needs.
 
 use crate::clock::Instant;
 use slab::Slab;

@@ -13,8 +13,8 @@ use std::time::Duration;
 const REAP_BATCH: usize = 64;
 
 impl Core {
-    /// Takes foreign wakes, fires due timers and runs the tasks that are ready now (not those they wake: I/O gets its
-    /// turn in between). True if anything ran.
+    /// Takes foreign wakes, fires due timers and runs the tasks that are ready now (not those they wake: I/O
+    /// gets its turn in between). True if anything ran.
     pub(crate) fn run_ready(&self) -> bool {
         self.enter(|| {
             let mut busy = self.take_foreign_wakes();
@@ -109,7 +109,8 @@ impl Core {
         ran || reaped
     }
 
-    /// How long the core may block: not at all while there is work, else it spins first, then announces sleep.
+    /// How long the core may block: not at all while there is work, else it spins first, then announces
+    /// sleep.
     fn may_sleep(&self, limit: Option<Duration>) -> Wait {
         let ring = self.ring();
         if self.has_ready() || ring.has_completions() {
@@ -212,7 +213,8 @@ impl Core {
         self.root_ready.set(true);
     }
 
-    /// Polls a future that is no task, if it was woken since the last time. There is one such future at a time.
+    /// Polls a future that is no task, if it was woken since the last time. There is one such future at a
+    /// time.
     pub(crate) fn poll_root<F: Future>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
         if !self.root_ready.replace(false) {
             return Poll::Pending;

@@ -1,8 +1,8 @@
 //! A waker is a number: which core, which of its lives, which task, which of its lives. It owns nothing.
 //!
-//! A wake on the task's own core pushes to the ready queue; from elsewhere it goes through the core's inbox. The
-//! generations wrap around, so a waker kept for a very long time may wake a stranger: a spurious wake, which every
-//! future has to bear anyway.
+//! A wake on the task's own core pushes to the ready queue; from elsewhere it goes through the core's inbox.
+//! The generations wrap around, so a waker kept for a very long time may wake a stranger: a spurious wake,
+//! which every future has to bear anyway.
 
 use super::Core;
 use super::inbox::wake_foreign;
@@ -63,8 +63,8 @@ impl TaskRef {
 
     pub(crate) fn waker(self) -> Waker {
         let data = std::ptr::without_provenance::<()>(self.0 as usize);
-        // SAFETY: the functions of VTABLE treat the data pointer as a number and never read through it, so they
-        // may be called from any thread, any number of times, at any time.
+        // SAFETY: the functions of VTABLE treat the data pointer as a number and never read through it, so
+        // they may be called from any thread, any number of times, at any time.
         unsafe { Waker::from_raw(RawWaker::new(data, &VTABLE)) }
     }
 }
@@ -85,7 +85,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reference_gives_back_its_parts(core in 0u16..4096, life in 0u16..4096, task in 0u32..=ROOT, generation in any::<u16>()) {
+        fn a_reference_gives_back_its_parts(
+            core in 0u16..4096,
+            life in 0u16..4096,
+            task in 0u32..=ROOT,
+            generation in any::<u16>(),
+        ) {
             let part = TaskRef::core_part(core, life);
             let task_ref = TaskRef::new(part, generation, task);
             prop_assert_eq!(task_ref.core_index(), usize::from(core));

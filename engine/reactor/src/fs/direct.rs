@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 
-/// What direct I/O wants addresses and offsets (and lengths) to be multiples of. 1 and 1 when the file is buffered.
+/// What direct I/O wants addresses and offsets (and lengths) to be multiples of. 1 and 1 when the file is
+/// buffered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectIo {
     /// Of a buffer's address.
@@ -28,7 +29,8 @@ pub(super) fn direct_io(file: &std::fs::File) -> DirectIo {
 fn from_statx(file: &std::fs::File) -> Option<DirectIo> {
     // SAFETY: all-zero is a valid statx structure.
     let mut stat: libc::statx = unsafe { std::mem::zeroed() };
-    // SAFETY: the path is an empty C string, so the call is about the open descriptor, and `stat` is live and writable.
+    // SAFETY: the path is an empty C string, so the call is about the open descriptor, and `stat` is live and
+    // writable.
     let done = unsafe {
         libc::statx(file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_DIOALIGN, &raw mut stat)
     };

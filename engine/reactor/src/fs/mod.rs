@@ -42,7 +42,7 @@ enum Inner {
 }
 
 #[derive(Debug)]
-struct RealFile {
+pub(crate) struct RealFile {
     descriptor: Arc<Descriptor>,
     file: std::fs::File,
     direct: DirectIo,
@@ -60,6 +60,14 @@ impl Drop for RealFile {
 }
 
 impl File {
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<RealFile> {
+        match &self.inner {
+            Inner::Real(file) => file,
+            Inner::Sim(_) => panic!("a file of the real world"),
+        }
+    }
+
     pub(crate) fn simulated(file: SimFile) -> File {
         File { inner: Inner::Sim(file) }
     }
@@ -104,7 +112,8 @@ impl File {
         }
     }
 
-    /// Allocates the range, so that writes into it need no space later. The file grows to its end if it is shorter.
+    /// Allocates the range, so that writes into it need no space later. The file grows to its end if it is
+    /// shorter.
     pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         match &self.inner {
             Inner::Real(file) => allocate::allocate(&file.descriptor, offset, len).await,
@@ -118,6 +127,11 @@ impl File {
             Inner::Real(file) => direct::length(&file.file, file.block_device),
             Inner::Sim(file) => file.len(),
         }
+    }
+
+    /// True when the length is 0. Blocks.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
     }
 
     /// Cuts or grows the file. Blocks.
@@ -136,7 +150,8 @@ impl File {
         }
     }
 
-    /// Takes the exclusive lock of the open file; false when somebody else has it. It ends with the last clone.
+    /// Takes the exclusive lock of the open file; false when somebody else has it. It ends with the last
+    /// clone.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.inner {
             Inner::Real(file) => {

@@ -63,7 +63,8 @@ impl OpenOptions {
         self
     }
 
-    /// Past the page cache (O_DIRECT). Where the file system refuses that, the file is opened buffered, with a warning.
+    /// Past the page cache (O_DIRECT). Where the file system refuses that, the file is opened buffered, with
+    /// a warning.
     #[must_use]
     pub fn direct(mut self, yes: bool) -> OpenOptions {
         self.direct = yes;
@@ -105,7 +106,8 @@ fn open_std(path: &Path, options: &OpenOptions) -> io::Result<(std::fs::File, bo
     match options.std().custom_flags(libc::O_DIRECT).open(path) {
         Ok(file) => Ok((file, true)),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            tracing::warn!(path = %path.display(), "the file system refuses O_DIRECT; the file is opened through the page cache");
+            let path_shown = path.display();
+            tracing::warn!(path = %path_shown, "the file system refuses O_DIRECT; using the page cache");
             // A refused open may have made the file already.
             let mut options = options.clone();
             if options.create_new {

@@ -13,7 +13,8 @@ pub(super) async fn sync_data(file: &Arc<Descriptor>) -> io::Result<()> {
     run(file, entry).await
 }
 
-/// Runs an operation that a kernel worker does: it looks its descriptor up only then, so the descriptor is kept open.
+/// Runs an operation that a kernel worker does: it looks its descriptor up only then, so the descriptor is
+/// kept open.
 pub(super) async fn run(file: &Arc<Descriptor>, entry: squeue::Entry) -> io::Result<()> {
     loop {
         // SAFETY: the entry names no memory, and the descriptor is kept.

@@ -84,7 +84,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn partial_sends_lose_and_repeat_nothing(sizes in vec(0usize..40, 0..12), cuts in vec(any::<Index>(), 0..40)) {
+        fn partial_sends_lose_and_repeat_nothing(
+            sizes in vec(0usize..40, 0..12),
+            cuts in vec(any::<Index>(), 0..40),
+        ) {
             let mut next = 0u8;
             let bufs: Vec<Buf> = sizes.iter().map(|&size| {
                 let mut buf = Buf::zeroed(size);

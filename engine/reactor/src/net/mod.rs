@@ -65,8 +65,8 @@ impl TcpStream {
         }
     }
 
-    /// Sends all of the buffers, in order, or fails. One send at a time: a second one while the first is in flight is a
-    /// bug and panics. When a send is dropped half way the stream is torn, and later sends fail.
+    /// Sends all of the buffers, in order, or fails. One send at a time: a second one while the first is in
+    /// flight is a bug and panics. When a send is dropped half way the stream is torn, and later sends fail.
     pub async fn send(&self, bufs: Vec<Buf>) -> (io::Result<()>, Vec<Buf>) {
         match &self.inner {
             Inner::Real(socket) => send::send(socket, bufs).await,
@@ -86,7 +86,8 @@ impl TcpStream {
 impl Drop for TcpStream {
     fn drop(&mut self) {
         match &self.inner {
-            // A receive in flight and the cores' tables of registered files hold the socket open; this ends it all the same.
+            // A receive in flight and the cores' tables of registered files hold the socket open; this ends
+            // it all the same.
             Inner::Real(socket) => socket.shutdown(),
             Inner::Sim(_) => {}
         }

@@ -5,7 +5,7 @@ use super::socket::Socket;
 use crate::core::{Core, Stream};
 use crate::ring::with_target;
 use crate::sim::{SimReceive, SimRecvBuf};
-use io_uring::{cqueue, opcode};
+use io_uring::{cqueue, opcode, squeue};
 use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
@@ -24,7 +24,8 @@ enum Inner {
     Sim(SimReceive),
 }
 
-/// Received bytes, in a buffer of the core's ring, which gets it back on drop. Buffers are few: copy what has to stay.
+/// Received bytes, in a buffer of the core's ring, which gets it back on drop. Buffers are few: copy what has
+/// to stay.
 #[derive(Debug)]
 pub struct RecvBuf {
     inner: Bytes,
@@ -106,8 +107,9 @@ fn arm(socket: &Socket) -> io::Result<(Stream, Rc<RecvRing>)> {
         let entry = if driver.capabilities().multishot_receive() {
             with_target!(target, fd => opcode::RecvMulti::new(fd, GROUP).build())
         } else {
-            let entry = with_target!(target, fd => opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP).build());
-            entry.flags(io_uring::squeue::Flags::BUFFER_SELECT)
+            let none = std::ptr::null_mut();
+            let entry = with_target!(target, fd => opcode::Recv::new(fd, none, 0).buf_group(GROUP).build());
+            entry.flags(squeue::Flags::BUFFER_SELECT)
         };
         // SAFETY: the entry names no memory: the kernel picks buffers of `ring`.
         Ok((unsafe { Stream::submit(entry, ring.clone(), keep) }, ring))

@@ -1,7 +1,9 @@
-//! The provided-buffer ring of a core: the kernel picks a buffer when data arrives, so idle connections cost no memory.
+//! The provided-buffer ring of a core: the kernel picks a buffer when data arrives, so idle connections cost
+//! no memory.
 //!
-//! A buffer is with the kernel, or with the one `RecvBuf` that names it. All entries but the tail are ours to write; the kernel
-//! reads what the tail covers. When all buffers are out, receives end with ENOBUFS and start again once one is back.
+//! A buffer is with the kernel, or with the one `RecvBuf` that names it. All entries but the tail are ours to
+//! write; the kernel reads what the tail covers. When all buffers are out, receives end with ENOBUFS and
+//! start again once one is back.
 
 use crate::core::Cqe;
 use crate::local::WaitQueue;
@@ -80,8 +82,9 @@ impl RecvRing {
     fn offer(&self, id: u16) {
         let tail = self.tail.get();
         let index = usize::from(tail & (COUNT - 1));
-        // SAFETY: the index is inside the entries. The kernel reads this entry only once the tail, stored below, covers it. The
-        // fields are written one by one because the first entry's last field is the tail itself.
+        // SAFETY: the index is inside the entries. The kernel reads this entry only once the tail, stored
+        // below, covers it. The fields are written one by one because the first entry's last field is the
+        // tail itself.
         unsafe {
             let entry = self.entries.add(index).as_mut();
             entry.set_addr(self.buffer(id).addr().get() as u64);
@@ -89,7 +92,8 @@ impl RecvRing {
             entry.set_bid(id);
         }
         self.tail.set(tail.wrapping_add(1));
-        // SAFETY: the first entry's reserved field is the ring's tail, which the kernel reads concurrently: hence atomic.
+        // SAFETY: the first entry's reserved field is the ring's tail, which the kernel reads concurrently:
+        // hence atomic.
         let shared = unsafe { &*BufRingEntry::tail(self.entries.as_ptr()).cast::<AtomicU16>() };
         shared.store(self.tail.get(), Ordering::Release);
     }
@@ -106,7 +110,8 @@ impl RecvRing {
     /// The kernel picked `id` and it was not given back since.
     pub(super) unsafe fn bytes(&self, id: u16, len: usize) -> &[u8] {
         assert!(len <= SIZE);
-        // SAFETY: the buffer is inside the data, initialised, and the kernel does not write to it until it is offered again.
+        // SAFETY: the buffer is inside the data, initialised, and the kernel does not write to it until it is
+        // offered again.
         unsafe { std::slice::from_raw_parts(self.buffer(id).as_ptr(), len) }
     }
 
@@ -133,8 +138,8 @@ impl RecvRing {
         }
     }
 
-    /// Waits until a buffer comes back. At once when no `RecvBuf` is alive: the missing ones came back already, or are about to be
-    /// read.
+    /// Waits until a buffer comes back. At once when no `RecvBuf` is alive: the missing ones came back
+    /// already, or are about to be read.
     pub(super) async fn wait_for_buffer(&self) {
         if self.held.get() > 0 {
             self.starved.wait().await;
@@ -144,8 +149,9 @@ impl RecvRing {
 
 impl Drop for RecvRing {
     fn drop(&mut self) {
-        // SAFETY: both were allocated with these layouts; the kernel has let go of them (`unregister`, or the ring is closed), and
-        // every `RecvBuf` and operation that names a buffer holds a reference to this ring.
+        // SAFETY: both were allocated with these layouts; the kernel has let go of them (`unregister`, or the
+        // ring is closed), and every `RecvBuf` and operation that names a buffer holds a reference to this
+        // ring.
         unsafe {
             dealloc(self.entries.as_ptr().cast(), entries_layout());
             dealloc(self.data.as_ptr(), data_layout());

@@ -13,6 +13,7 @@ use std::io;
 const SPARE_MAX: usize = 64;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "the kernel is given a message's address, so it stays in its box")]
     static SPARE: RefCell<Vec<Box<Message>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -57,6 +58,7 @@ fn submit(socket: &Socket, mut message: Box<Message>) -> Op {
     let (target, keep) = Core::with(|core| core.ring().target(&socket.descriptor));
     let flags = (libc::MSG_WAITALL | libc::MSG_NOSIGNAL).cast_unsigned();
     let entry = with_target!(target, fd => opcode::SendMsg::new(fd, header).flags(flags).build());
-    // SAFETY: the message is boxed, so the header, the list and the buffers stay where they are while the payload owns it.
+    // SAFETY: the message is boxed, so the header, the list and the buffers stay where they are while the
+    // payload owns it.
     unsafe { Op::submit(entry, Payload::Message(message), keep) }
 }

@@ -45,7 +45,8 @@ impl Socket {
     }
 
     pub(super) fn shutdown(&self) {
-        // SAFETY: shutdown takes no pointers. It fails on a connection that has ended, which is what is asked for.
+        // SAFETY: shutdown takes no pointers. It fails on a connection that has ended, which is what is asked
+        // for.
         unsafe { libc::shutdown(self.descriptor.raw(), libc::SHUT_RDWR) };
     }
 

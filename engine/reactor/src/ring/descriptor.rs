@@ -1,7 +1,8 @@
-//! An open descriptor, and its number in the process: the slot it takes in every core's table of registered files.
+//! An open descriptor, and its number in the process: the slot it takes in every core's table of registered
+//! files.
 //!
-//! A table holds a descriptor open, so a close must reach every core that registered it: each looks its table through when
-//! the count of closings has moved, and sleeping cores are roused for that.
+//! A table holds a descriptor open, so a close must reach every core that registered it: each looks its table
+//! through when the count of closings has moved, and sleeping cores are roused for that.
 
 use crate::core::rouse_all;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

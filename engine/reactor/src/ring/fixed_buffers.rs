@@ -1,8 +1,10 @@
-//! Memory registered with a ring: the kernel keeps its pages pinned, so reads and writes in it skip the pinning.
+//! Memory registered with a ring: the kernel keeps its pages pinned, so reads and writes in it skip the
+//! pinning.
 //!
-//! Registered memory counts against RLIMIT_MEMLOCK (without CAP_IPC_LOCK). When the limit is too small the ring goes on with
-//! less: operations elsewhere still work, they only cost more.
+//! Registered memory counts against RLIMIT_MEMLOCK (without CAP_IPC_LOCK). When the limit is too small the
+//! ring goes on with less: operations elsewhere still work, they only cost more.
 
+use super::kernel::{MEMLOCK_REMEDY, memlock_limit};
 use io_uring::IoUring;
 
 /// Table entries. A region takes one, or a few when it is large or the limit cuts it up.
@@ -69,7 +71,7 @@ impl FixedBuffers {
                     done += piece;
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && piece / 2 >= PIECE_MIN => {
-                    piece /= 2
+                    piece /= 2;
                 }
                 Err(error) => {
                     warn_short(&error, done, len);
@@ -91,12 +93,12 @@ fn warn_short(error: &std::io::Error, done: usize, len: usize) {
         tracing::warn!(
             registered_bytes = done,
             wanted_bytes = len,
-            "RLIMIT_MEMLOCK is {}, too small to register all buffers; going on with fewer (raise it with `ulimit -l unlimited`, \
-             LimitMEMLOCK=infinity in the unit, or --ulimit memlock=-1 for the container)",
-            super::kernel::memlock_limit()
+            "RLIMIT_MEMLOCK is {}, too small to register all buffers; going on with fewer ({MEMLOCK_REMEDY})",
+            memlock_limit()
         );
     } else {
-        tracing::warn!(%error, registered_bytes = done, wanted_bytes = len, "buffers were not registered; going on without");
+        let (registered_bytes, wanted_bytes) = (done, len);
+        tracing::warn!(%error, registered_bytes, wanted_bytes, "buffers were not registered; going on without");
     }
 }
 

@@ -1,9 +1,11 @@
-//! The table of registered files of one ring. A descriptor's slot is its number in the process, so finding it is one look.
+//! The table of registered files of one ring. A descriptor's slot is its number in the process, so finding it
+//! is one look.
 
 use super::descriptor::{Descriptor, closings, for_each_closed};
 use io_uring::IoUring;
 
-/// Descriptors that get a slot. An engine has one per store file and one per OSD connection; those beyond work unregistered.
+/// Descriptors that get a slot. An engine has one per store file and one per OSD connection; those beyond
+/// work unregistered.
 const FILES_MAX: u32 = 1024;
 
 pub(super) struct FixedFiles {
@@ -45,7 +47,7 @@ impl FixedFiles {
                 Some(slot)
             }
             Err(error) => {
-                tracing::debug!(%error, slot, "the kernel did not register the file; it is named by its descriptor");
+                tracing::debug!(%error, slot, "the file is not registered, but named by its descriptor");
                 None
             }
         }

@@ -29,6 +29,10 @@ pub(super) fn io_uring_disabled() -> Option<u32> {
     std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
 }
 
+/// How to raise RLIMIT_MEMLOCK.
+pub(super) const MEMLOCK_REMEDY: &str = "raise it with `ulimit -l unlimited`, LimitMEMLOCK=infinity in the unit, \
+     or --ulimit memlock=-1 for the container";
+
 /// RLIMIT_MEMLOCK, for a message.
 pub(super) fn memlock_limit() -> String {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -1,7 +1,8 @@
 //! The io_uring of a core: set-up with the flags this kernel has, submission, reaping.
 //!
-//! Tasks push SQEs while they run; the core enters the kernel once a turn, to submit them all, run the deferred task
-//! work and, when idle, wait. `RingDriver` is used from its core's thread only (SINGLE_ISSUER), in short borrows.
+//! Tasks push SQEs while they run; the core enters the kernel once a turn, to submit them all, run the
+//! deferred task work and, when idle, wait. `RingDriver` is used from its core's thread only (SINGLE_ISSUER),
+//! in short borrows.
 
 mod descriptor;
 mod fixed_buffers;
@@ -29,7 +30,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `user_data` of the read of the core's eventfd, and of cancels. No operation has them: its sequence number is lower.
+/// `user_data` of the read of the core's eventfd, and of cancels. No operation has them: its sequence number
+/// is lower.
 const WAKE: u64 = u64::MAX;
 const CANCEL: u64 = u64::MAX - 1;
 const GETEVENTS: u32 = 1;
@@ -143,7 +145,8 @@ impl RingDriver {
         sq.taskrun() || sq.cq_overflow()
     }
 
-    /// Submits what is queued and runs what the kernel deferred, in one system call; none when there is neither.
+    /// Submits what is queued and runs what the kernel deferred, in one system call; none when there is
+    /// neither.
     pub(crate) fn enter(&self, wait: Wait) {
         self.refill_from_backlog();
         let mut ring = self.ring.borrow_mut();
@@ -207,7 +210,8 @@ impl RingDriver {
         }
     }
 
-    /// How to name `descriptor` in an SQE. The second part must be kept until the operation's last CQE, when it is there.
+    /// How to name `descriptor` in an SQE. The second part must be kept until the operation's last CQE, when
+    /// it is there.
     pub(crate) fn target(&self, descriptor: &Arc<Descriptor>) -> (Target, Option<Arc<Descriptor>>) {
         let slot = self.files.borrow().find(descriptor);
         match slot.or_else(|| self.register_file(descriptor)) {
@@ -223,7 +227,8 @@ impl RingDriver {
         self.files.borrow_mut().register_file(&self.ring.borrow(), descriptor)
     }
 
-    /// SQEs name table slots by number until the kernel takes them, so the table changes only when none is queued.
+    /// SQEs name table slots by number until the kernel takes them, so the table changes only when none is
+    /// queued.
     fn everything_submitted(&self) -> bool {
         if self.has_submissions() {
             self.enter(Wait::No);
@@ -267,8 +272,8 @@ impl RingDriver {
         Ok(ring)
     }
 
-    /// The core ends. When operations were leaked the kernel may still write to the buffers it picked and to the ring's own
-    /// memory, so those are leaked too.
+    /// The core ends. When operations were leaked the kernel may still write to the buffers it picked and to
+    /// the ring's own memory, so those are leaked too.
     pub(crate) fn close(&self, leaked_operations: usize) {
         let recv_ring = self.recv_ring.borrow_mut().take();
         if let Some(recv_ring) = recv_ring {

@@ -1,10 +1,16 @@
 //! Why a core could not start, and what to change.
 
-use super::kernel::{KernelVersion, io_uring_disabled, kernel_release, memlock_limit, parse_release};
+use super::kernel::{
+    KernelVersion, MEMLOCK_REMEDY, io_uring_disabled, kernel_release, memlock_limit, parse_release,
+};
 use std::io;
 
 /// The oldest kernel that has what the reactor needs (provided-buffer rings, COOP_TASKRUN).
 pub(super) const KERNEL_MIN: KernelVersion = KernelVersion(5, 19);
+
+/// How to let a container use io_uring.
+const SECCOMP_REMEDY: &str = "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile; \
+     docker: --security-opt seccomp=<profile>";
 
 /// The kind of a [`SetupError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +90,14 @@ impl SetupError {
                 SetupErrorKind::NotSupported,
                 format!(
                     "io_uring is missing: kernel {release} was built without it, or a seccomp filter hides it \
-                     (build the kernel with CONFIG_IO_URING=y; in a container, allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile)"
+                     (build the kernel with CONFIG_IO_URING=y; in a container, {SECCOMP_REMEDY})"
                 ),
             ),
             Some(libc::EPERM | libc::EACCES) => (SetupErrorKind::Forbidden, forbidden(facts)),
             Some(libc::ENOMEM) => (
                 SetupErrorKind::Memlock,
                 format!(
-                    "io_uring: no memory for the rings; RLIMIT_MEMLOCK is {} (raise it with `ulimit -l unlimited`, LimitMEMLOCK=infinity in the unit, or --ulimit memlock=-1 for the container)",
+                    "io_uring: no memory for the rings; RLIMIT_MEMLOCK is {} ({MEMLOCK_REMEDY})",
                     facts.memlock
                 ),
             ),
@@ -113,9 +119,13 @@ impl SetupError {
 
 fn forbidden(facts: &Facts) -> String {
     match facts.io_uring_disabled {
-        Some(2) => "io_uring is forbidden: sysctl kernel.io_uring_disabled is 2 (set it to 0: `sysctl -w kernel.io_uring_disabled=0`)".to_owned(),
-        Some(1) => "io_uring is forbidden: sysctl kernel.io_uring_disabled is 1 (set it to 0, or add this user to the group in kernel.io_uring_group, or run with CAP_SYS_ADMIN)".to_owned(),
-        _ => "io_uring is forbidden, most likely by a seccomp filter or LSM of the container (allow io_uring_setup, io_uring_enter and io_uring_register in its seccomp profile; docker: --security-opt seccomp=<profile>)".to_owned(),
+        Some(2) => "io_uring is forbidden: sysctl kernel.io_uring_disabled is 2 \
+                    (set it to 0: `sysctl -w kernel.io_uring_disabled=0`)"
+            .to_owned(),
+        Some(1) => "io_uring is forbidden: sysctl kernel.io_uring_disabled is 1 \
+                    (set it to 0, or add this user to the group in kernel.io_uring_group, or run with CAP_SYS_ADMIN)"
+            .to_owned(),
+        _ => format!("io_uring is forbidden, most likely by the container's seccomp filter or LSM ({SECCOMP_REMEDY})"),
     }
 }
 

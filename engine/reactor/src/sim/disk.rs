@@ -15,7 +15,7 @@ use super::fate::{CutStyle, Fate, Fates};
 use super::faults::{DiskConfig, DiskOp, Faults};
 use super::image::{BLOCK, Change, Image, blocks};
 use super::inode::{FileState, InFlight};
-use super::names::{Directory, Entry, Inode};
+use super::names::{Directory, Entry, Inode, absolute};
 use super::trace::{TraceKind, hash_bytes};
 
 /// The largest length of a file, as on Linux.
@@ -176,13 +176,6 @@ impl Disk {
         }
     }
 
-    /// Begins and completes an operation in one step, as synchronous code does. If the power fails in it, it stays
-    /// in flight.
-    pub(super) fn run(&mut self, inode: Inode, request: Request) -> io::Result<()> {
-        let op = self.begin(inode, request);
-        if self.cut_is_due() { Ok(()) } else { self.complete(op) }
-    }
-
     /// Fills `buf` with what readers see; returns how many bytes there were.
     pub(super) fn read(&self, inode: Inode, offset: u64, buf: &mut [u8]) -> usize {
         self.file(inode).visible().read(offset, buf)
@@ -213,6 +206,9 @@ impl Disk {
         durable: bool,
         fails: Option<i32>,
     ) -> io::Result<()> {
+        if self.file(inode).device && (change.is_size() || matches!(change, Change::Allocate { .. })) {
+            return Err(errno_error(libc::EOPNOTSUPP));
+        }
         if let Change::Resize { len } | Change::Grow { len } = change {
             assert!(len <= FILE_LEN_MAX, "the handle has checked the length");
             return match fails {
@@ -261,6 +257,9 @@ impl Disk {
         match change {
             Change::Write { .. } | Change::Allocate { .. } => {
                 let (end, file) = (change.range().end, self.file(inode));
+                if file.device {
+                    return false;
+                }
                 // A durable write must be found again, so the length it needs becomes durable with it.
                 end > file.visible().len() || (durable && end > file.shortest_len())
             }
@@ -273,7 +272,7 @@ impl Disk {
         let file = self.files.get_mut(&inode).expect("a file with an operation in flight exists");
         let before = file.visible().allocated().blocks();
         file.apply(seq, change, durable);
-        if file.linked {
+        if file.takes_space() {
             self.used_blocks = self.used_blocks - before + file.visible().allocated().blocks();
         }
     }
@@ -281,11 +280,15 @@ impl Disk {
     /// The end of the part of a change for which there is space.
     fn fitting(&self, inode: Inode, change: &Change) -> u64 {
         let range = change.range();
+        let file = self.file(inode);
+        if file.device {
+            return if range.end <= file.visible().len() { range.end } else { range.start };
+        }
         let (Some(capacity), false) = (self.config.capacity, matches!(change, Change::Punch { .. })) else {
             return range.end;
         };
         let budget = (capacity / BLOCK).saturating_sub(self.used_blocks);
-        let fitting = self.file(inode).visible().allocated().fitting(&blocks(&range), budget);
+        let fitting = file.visible().allocated().fitting(&blocks(&range), budget);
         range.end.min(fitting.end.saturating_mul(BLOCK))
     }
 
@@ -303,7 +306,7 @@ impl Disk {
     }
 
     fn recount(&mut self) {
-        let linked = self.files.values().filter(|file| file.linked);
+        let linked = self.files.values().filter(|file| file.takes_space());
         self.used_blocks = linked.map(|file| file.visible().allocated().blocks()).sum();
     }
 }
@@ -330,6 +333,31 @@ impl Disk {
         let seq = self.next_seq();
         self.names.bind(seq, path, Entry::File(inode));
         Ok(inode)
+    }
+
+    /// Plugs a block device of zeroes in at `path`.
+    pub(super) fn add_device(&mut self, path: &Path, len: u64) -> io::Result<()> {
+        let path = absolute(path);
+        if self.names.entry(&path).is_some() {
+            return Err(errno_error(libc::EEXIST));
+        }
+        let inode = Inode(self.next_seq());
+        let seq = self.next_seq();
+        let file = self.files.entry(inode).or_default();
+        file.apply(seq, Change::Resize { len }, true);
+        (file.linked, file.device) = (true, true);
+        for dir in path.ancestors().skip(1) {
+            if self.names.entry(dir).is_none() {
+                self.names.bind(seq, dir, Entry::Dir);
+            }
+        }
+        self.names.bind(seq, &path, Entry::File(inode));
+        path.ancestors().skip(1).try_for_each(|dir| self.names.sync(dir, u64::MAX))
+    }
+
+    /// Whether a file is a block device.
+    pub(super) fn is_device(&self, inode: Inode) -> bool {
+        self.file(inode).device
     }
 
     /// Makes a directory at `path`, where nothing is.
@@ -405,8 +433,8 @@ impl Disk {
 
     fn unlinked(&mut self, inode: Inode) {
         let file = self.file_mut(inode);
+        let blocks = if file.takes_space() { file.visible().allocated().blocks() } else { 0 };
         file.linked = false;
-        let blocks = file.visible().allocated().blocks();
         self.used_blocks -= blocks;
     }
 }
@@ -419,6 +447,9 @@ impl Disk {
         let mut at_stake: Vec<u64> = self.names.unsynced().collect();
         for (_, running) in std::mem::take(&mut self.running) {
             if let Request::Change { change, .. } = running.request {
+                if change.is_size() && self.file(running.inode).device {
+                    continue;
+                }
                 let end = change.range().end;
                 let grow = self.grows(running.inode, &change, false).then_some(Change::Grow { len: end });
                 let changes = std::iter::once(change).chain(grow).collect();

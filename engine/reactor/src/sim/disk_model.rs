@@ -73,7 +73,8 @@ fn cut(history: &History, style: Option<CutStyle>, seed: u64) -> Outcome {
         if let Some((late, _)) = history.in_flight.filter(|&(_, began)| began == at) {
             disk.begin(inode, late.request());
         }
-        disk.run(inode, op.request()).unwrap();
+        let op = disk.begin(inode, op.request());
+        disk.complete(op).unwrap();
     }
     if let Some((late, _)) = history.in_flight.filter(|&(_, began)| began == history.done.len()) {
         disk.begin(inode, late.request());
@@ -175,7 +176,7 @@ impl Model {
         };
         match step {
             Step::Grow(_) | Step::Resize(_) if lost.contains(&at) => {
-                self.explore(at + 1, lost, bytes, len, found)
+                self.explore(at + 1, lost, bytes, len, found);
             }
             Step::Grow(to) => self.explore(at + 1, lost, bytes, len.max(to), found),
             Step::Resize(to) => {
@@ -285,12 +286,12 @@ fn both_extremes_of_any_history_occur() {
             cut(&History { done: ops, in_flight: None }, None, seed)
         };
         assert_eq!(cut(&history, Some(CutStyle::KeepAll), seed), visible, "seed {seed}: {history:?}");
-        if let Some(synced) = history.done.iter().rposition(|op| matches!(op, Op::Sync)) {
-            if !history.done[synced..].iter().any(|op| matches!(op, Op::Write { durable: true, .. })) {
-                let before = History { done: history.done[..=synced].to_vec(), in_flight: None };
-                let dropped = cut(&history, Some(CutStyle::DropAll), seed);
-                assert_eq!(dropped, cut(&before, None, seed), "seed {seed}: {history:?}");
-            }
+        let synced = history.done.iter().rposition(|op| matches!(op, Op::Sync));
+        let durable = |op: &Op| matches!(op, Op::Write { durable: true, .. });
+        if let Some(synced) = synced.filter(|&synced| !history.done[synced..].iter().any(durable)) {
+            let before = History { done: history.done[..=synced].to_vec(), in_flight: None };
+            let dropped = cut(&history, Some(CutStyle::DropAll), seed);
+            assert_eq!(dropped, cut(&before, None, seed), "seed {seed}: {history:?}");
         }
     }
 }

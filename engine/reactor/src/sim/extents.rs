@@ -18,12 +18,6 @@ impl Extents {
         self.blocks
     }
 
-    /// Number of blocks of `range` that are not in the set.
-    pub(super) fn missing(&self, range: &Range<u64>) -> u64 {
-        let covered: u64 = self.overlapping(range).map(|(s, e)| e.min(range.end) - s.max(range.start)).sum();
-        (range.end - range.start) - covered
-    }
-
     /// The blocks of `range` up to the point where `budget` new blocks would not suffice any more.
     pub(super) fn fitting(&self, range: &Range<u64>, budget: u64) -> Range<u64> {
         let (mut at, mut left) = (range.start, budget);
@@ -106,7 +100,6 @@ mod tests {
                 assert_eq!(extents.blocks(), model.len() as u64, "seed {seed}");
                 let probe = rng.u64(0..20)..rng.u64(20..60);
                 let missing: Vec<u64> = probe.clone().filter(|b| !model.contains(b)).collect();
-                assert_eq!(extents.missing(&probe), missing.len() as u64, "seed {seed}");
                 let budget = rng.u64(0..10);
                 let end = missing.get(budget as usize).copied().unwrap_or(probe.end);
                 assert_eq!(extents.fitting(&probe, budget), probe.start..end, "seed {seed}");

@@ -263,12 +263,14 @@ impl SimFile {
     }
 
     pub(crate) fn is_block_device(&self) -> bool {
-        false
+        let file = &self.file;
+        // Nobody hears what a file of a dead node was.
+        file.alive(|state| state.nodes[file.world.node].disk.is_device(file.inode)).unwrap_or(false)
     }
 
     /// Direct I/O wants aligned memory, as on a real disk.
     fn check_memory(&self, buf: &Buf) -> io::Result<()> {
-        if self.file.direct && !buf.is_empty() && buf.as_ptr().addr() as u64 % SECTOR != 0 {
+        if self.file.direct && !buf.is_empty() && !(buf.as_ptr().addr() as u64).is_multiple_of(SECTOR) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         Ok(())
@@ -319,6 +321,22 @@ impl SimSyncFile {
 
     pub(crate) fn sync_all(&self) -> io::Result<()> {
         self.file.run(Request::Sync)
+    }
+
+    pub(crate) fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Change::Punch { offset, len }, len)
+    }
+
+    pub(crate) fn zero_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Change::Zero { offset, len }, len)
+    }
+
+    pub(crate) fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Change::Allocate { offset, len }, len)
+    }
+
+    fn change(&self, change: Change, len: u64) -> io::Result<()> {
+        if len == 0 { Ok(()) } else { self.file.run(Request::Change { change, durable: false }) }
     }
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {

@@ -37,6 +37,8 @@ pub(super) struct FileState {
     log: VecDeque<Unsynced>,
     /// Whether a directory names it; else its space is given back when its last handle goes.
     pub(super) linked: bool,
+    /// Whether it is a block device: its length is fixed, and it takes no space of the file system.
+    pub(super) device: bool,
     /// Number of open handles.
     pub(super) handles: u32,
     /// The handle that holds the lock.
@@ -47,6 +49,11 @@ impl FileState {
     /// What readers see.
     pub(super) fn visible(&self) -> &Image {
         &self.visible
+    }
+
+    /// Whether its blocks count as space of the file system.
+    pub(super) fn takes_space(&self) -> bool {
+        self.linked && !self.device
     }
 
     /// The shortest length that a power cut may leave.

@@ -110,6 +110,29 @@ impl PowerCut {
 }
 
 /// A simulation. It stays on the thread that made it.
+///
+/// ```
+/// use ringbd_reactor::{Buf, Durability, OpenOptions, Sim, SimConfig, World};
+/// use std::path::Path;
+///
+/// for seed in 0..100 {
+///     let sim = Sim::new(SimConfig::seeded(seed));
+///     let node = sim.node("a");
+///     // The power fails in the midst of the third disk operation, which is the write: after making the file
+///     // and syncing its directory.
+///     sim.cut_after_disk_ops(&node, 3);
+///     let cut = sim.block_on(&node, async {
+///         let world = World::current();
+///         let options = OpenOptions::new().read(true).write(true).create(true);
+///         let file = world.open(Path::new("/data"), &options)?;
+///         world.sync_dir(Path::new("/"))?;
+///         file.write_at(Buf::zeroed(4096), 0, Durability::Durable).await.0
+///     });
+///     assert!(cut.is_err());
+///     let len = sim.file(&node, "/data").expect("its name is durable").len();
+///     assert!(len == 0 || len == 4096);
+/// }
+/// ```
 pub struct Sim {
     scheduler: Rc<Scheduler>,
 }
@@ -236,6 +259,11 @@ impl Sim {
     /// Changes how a node's disk behaves.
     pub fn configure_disk(&self, world: &World, change: impl FnOnce(&mut DiskConfig)) {
         self.disk(world, |disk| change(disk.config_mut()));
+    }
+
+    /// Plugs a block device of zeroes into a node. It tears and loses what was not synced, as files do.
+    pub fn add_block_device(&self, world: &World, path: impl AsRef<Path>, len: u64) -> io::Result<()> {
+        self.disk(world, |disk| disk.add_device(path.as_ref(), len))
     }
 
     /// Bytes of a node's disk that its files occupy.

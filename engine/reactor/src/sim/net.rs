@@ -469,7 +469,7 @@ impl Net {
                 Life::Gone => answered_by_reset |= !bytes.is_empty(),
                 Life::Dead => answered_by_reset = true,
                 Life::Connecting | Life::Established | Life::Broken(_) => {
-                    state.pipes[from.side].accept(bytes)
+                    state.pipes[from.side].accept(bytes);
                 }
             }
         }

@@ -73,7 +73,7 @@ impl Pipe {
         while !self.unsent.is_empty() && self.outstanding < config.window {
             let most = self.unsent.len().min(config.window - self.outstanding);
             let len = segment_len(config, rng).min(most);
-            let bytes: Vec<u8> = self.unsent.drain(..len).collect();
+            let bytes = self.take_unsent(len);
             self.outstanding += len;
             arrivals.push(self.launch(bytes, now_ns, config, rng));
         }
@@ -82,6 +82,14 @@ impl Pipe {
             arrivals.push(self.launch(Vec::new(), now_ns, config, rng));
         }
         arrivals
+    }
+
+    fn take_unsent(&mut self, len: usize) -> Vec<u8> {
+        let (front, back) = self.unsent.as_slices();
+        let from_front = len.min(front.len());
+        let bytes = [&front[..from_front], &back[..len - from_front]].concat();
+        self.unsent.drain(..len);
+        bytes
     }
 
     fn launch(&mut self, bytes: Vec<u8>, now_ns: u64, config: &NetConfig, rng: &mut Rng) -> u64 {

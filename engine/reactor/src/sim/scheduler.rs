@@ -219,6 +219,8 @@ impl Scheduler {
                 state.strike(node, Death::Kill);
             }
         });
+        // Cores that were started and never ran hold handles of this simulation; they go too.
+        self.launch();
         for runner in self.runners.take() {
             self.end(&runner);
         }

@@ -178,7 +178,7 @@ impl Sending<'_> {
         socket.life.alive(|state, now| {
             assert!(!socket.sending.swap(true, Ordering::Relaxed), "one send at a time on a connection");
             let sending = Sending { socket, finished: false };
-            let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+            let bytes = bufs.iter().map(|buf| &buf[..]).collect::<Vec<_>>().concat();
             match state.net.send(socket.end, &bytes, now) {
                 Ok(()) => Ok(sending),
                 Err(error) => {

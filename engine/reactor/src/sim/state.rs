@@ -249,7 +249,7 @@ impl State {
         let mut fates = Vec::new();
         match death {
             Death::PowerCut => {
-                node.disk.power_cut(|inode, change, fate| fates.push((inode, change.range(), fate)))
+                node.disk.power_cut(|inode, change, fate| fates.push((inode, change.range(), fate)));
             }
             Death::Kill => node.disk.kill(),
         }

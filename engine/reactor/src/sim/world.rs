@@ -150,12 +150,12 @@ impl SimWorld {
             None if options.create || options.create_new => disk.create(path),
             Some(_) | None => disk.lookup(path),
         })?;
-        let (handle, life) = self.alive(|state| {
+        let (handle, life, device) = self.alive(|state| {
             let node = &mut state.nodes[self.node];
-            (node.disk.open_handle(inode), node.life)
+            (node.disk.open_handle(inode), node.life, node.disk.is_device(inode))
         })?;
         let file = OpenFile::new(self.clone(), life, inode, handle, options);
-        if options.truncate && options.write {
+        if options.truncate && options.write && !device {
             file.run(Request::Change { change: Change::Resize { len: 0 }, durable: false })?;
         }
         Ok(file)
