@@ -31,6 +31,7 @@ mod block;
 mod check;
 mod dirty;
 mod discard;
+pub(crate) mod driver;
 mod epochs;
 mod extent;
 mod fill;

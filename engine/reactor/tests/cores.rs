@@ -1,0 +1,270 @@
+//! Cores on threads and lent ones: mailboxes between them, time, panics, helpers.
+
+use ringbd_reactor::{
+    CoreConfig, LentCore, Receiver, Sender, WaitQueue, World, blocking, mailbox, now, probe, sleep,
+    sleep_until, spawn, spawn_detached, timeout, yield_now,
+};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+fn config(cpu: Option<usize>, spin: Duration) -> CoreConfig {
+    CoreConfig { cpu, spin, pool_bytes: 0, ..CoreConfig::default() }
+}
+
+fn core() -> LentCore {
+    World::real().lend_core(config(None, Duration::ZERO)).expect("io_uring works here")
+}
+
+#[test]
+fn the_probe_speaks_one_line() {
+    let found = probe().unwrap();
+    assert!(found.kernel().starts_with(|c: char| c.is_ascii_digit()));
+    assert!(!found.to_string().contains('\n'));
+    println!("{found}");
+}
+
+async fn echo(mut from: Receiver<u64>, to: Sender<u64>) {
+    while let Some(value) = from.recv().await {
+        to.send(value + 1);
+    }
+}
+
+#[test]
+fn values_travel_between_two_pinned_cores_in_order() {
+    for spin in [Duration::ZERO, Duration::from_micros(50)] {
+        let (to_b, at_b) = mailbox();
+        let (to_a, mut at_a) = mailbox();
+        let world = World::real();
+        let b = world.start_core(config(Some(1), spin), move || echo(at_b, to_a)).unwrap();
+        let a = world
+            .start_core(config(Some(0), spin), move || async move {
+                // One at a time, so that both sides sleep; then many at once.
+                for value in 0..500 {
+                    to_b.send(value);
+                    assert_eq!(at_a.recv().await, Some(value + 1));
+                }
+                for value in 0..10_000 {
+                    to_b.send(value);
+                }
+                for value in 0..10_000 {
+                    assert_eq!(at_a.recv().await, Some(value + 1));
+                }
+                drop(to_b);
+                assert_eq!(at_a.recv().await, None);
+            })
+            .unwrap();
+        a.join().unwrap();
+        b.join().unwrap();
+    }
+}
+
+#[test]
+fn foreign_threads_wake_a_sleeping_core() {
+    let (send, mut receive) = mailbox();
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let send = send.clone();
+            std::thread::spawn(move || {
+                for _ in 0..2000 {
+                    send.send(1u64);
+                    std::hint::black_box(());
+                }
+            })
+        })
+        .collect();
+    drop(send);
+    let sum = core().block_on(async {
+        let mut sum = 0;
+        while let Some(value) = receive.recv().await {
+            sum += value;
+        }
+        assert!(receive.is_empty() && receive.try_recv().is_none());
+        sum
+    });
+    assert_eq!(sum, 8000);
+    for sender in senders {
+        sender.join().unwrap();
+    }
+}
+
+#[test]
+fn a_lent_core_parks_until_it_is_woken() {
+    let mut core = core();
+    let (send, mut receive) = mailbox::<u32>();
+    let got = Rc::new(Cell::new(None));
+    core.enter(|| {
+        let got = Rc::clone(&got);
+        spawn_detached(async move { got.set(receive.recv().await) });
+    });
+    while core.poll() {}
+    let begun = Instant::now();
+    core.park(Some(Duration::from_millis(30)));
+    assert!(begun.elapsed() >= Duration::from_millis(29), "nothing came, so it slept for the whole limit");
+    let sender = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        send.send(4);
+    });
+    while got.get().is_none() {
+        core.park(None);
+    }
+    assert_eq!(got.get(), Some(4));
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_park_does_not_sleep_on_what_a_task_just_did() {
+    let mut core = core();
+    let done = Rc::new(Cell::new(false));
+    core.enter(|| {
+        let done = Rc::clone(&done);
+        spawn_detached(async move { done.set(true) });
+    });
+    core.park(None);
+    assert!(done.get());
+}
+
+#[test]
+fn an_idle_core_costs_no_cpu() {
+    fn cpu_time() -> Duration {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("proc is mounted");
+        let nanos = stat.split(' ').next().and_then(|field| field.parse().ok());
+        Duration::from_nanos(nanos.expect("the first field is the time on a CPU"))
+    }
+    let mut core = core();
+    let before = cpu_time();
+    core.block_on(sleep(Duration::from_millis(300)));
+    assert!(cpu_time() - before < Duration::from_millis(20));
+}
+
+#[test]
+fn timers_fire_in_order_and_not_early() {
+    let order = Rc::new(RefCell::new(Vec::new()));
+    core().block_on(async {
+        let start = now();
+        let tasks: Vec<_> = [30u64, 10, 20, 10, 0]
+            .into_iter()
+            .enumerate()
+            .map(|(name, millis)| {
+                let order = Rc::clone(&order);
+                spawn(async move {
+                    sleep_until(start + Duration::from_millis(millis)).await;
+                    assert!(start.elapsed() >= Duration::from_millis(millis));
+                    order.borrow_mut().push(name);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+    });
+    assert_eq!(*order.borrow(), [4, 1, 3, 2, 0]);
+}
+
+#[test]
+fn time_limits() {
+    core().block_on(async {
+        assert_eq!(timeout(Duration::from_secs(60), async { 3 }).await, Ok(3));
+        assert!(timeout(Duration::from_millis(5), std::future::pending::<()>()).await.is_err());
+        assert_eq!(timeout(Duration::MAX, async { 4 }).await, Ok(4));
+        let nested =
+            timeout(Duration::from_secs(60), timeout(Duration::from_millis(5), sleep(Duration::MAX))).await;
+        assert!(nested.unwrap().is_err());
+    });
+}
+
+#[test]
+fn waiting_tasks_are_woken_in_turn() {
+    core().block_on(async {
+        let (queue, order) = (Rc::new(WaitQueue::new()), Rc::new(RefCell::new(Vec::new())));
+        let tasks: Vec<_> = (0..5)
+            .map(|name| {
+                let (queue, order) = (Rc::clone(&queue), Rc::clone(&order));
+                spawn(async move {
+                    queue.wait().await;
+                    order.borrow_mut().push(name);
+                })
+            })
+            .collect();
+        yield_now().await;
+        assert_eq!(queue.waiters(), 5);
+        queue.wake_one();
+        queue.wake_one();
+        yield_now().await;
+        assert_eq!(*order.borrow(), [0, 1]);
+        queue.wake_all();
+        for task in tasks {
+            task.await;
+        }
+        assert_eq!(*order.borrow(), [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_panic_ends_its_core_and_is_told() {
+    let thread = World::real()
+        .start_core(config(None, Duration::ZERO), || async {
+            spawn_detached(async { panic!("of the task, number {}", 7) });
+            sleep(Duration::from_secs(60)).await;
+        })
+        .unwrap();
+    let error = thread.join().unwrap_err().to_string();
+    assert_eq!(error, "a core panicked: of the task, number 7");
+}
+
+#[test]
+fn tasks_left_are_dropped_when_main_returns() {
+    struct Told(Arc<AtomicBool>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            // The core is still the current one here.
+            spawn_detached(async {});
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let dropped = Arc::new(AtomicBool::new(false));
+    let told = Told(Arc::clone(&dropped));
+    let thread = World::real()
+        .start_core(config(None, Duration::ZERO), || async move {
+            spawn_detached(async move {
+                let _told = told;
+                std::future::pending::<()>().await;
+            });
+            yield_now().await;
+        })
+        .unwrap();
+    thread.join().unwrap();
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn blocking_work_leaves_the_core_free() {
+    core().block_on(async {
+        let ticks = Rc::new(Cell::new(0));
+        let counter = Rc::clone(&ticks);
+        spawn_detached(async move {
+            loop {
+                sleep(Duration::from_millis(1)).await;
+                counter.set(counter.get() + 1);
+            }
+        });
+        let work = |millis| move || std::thread::sleep(Duration::from_millis(millis));
+        let tasks: Vec<_> = (0..20).map(|_| spawn(blocking(work(20)))).collect();
+        for task in tasks {
+            task.await;
+        }
+        assert!(ticks.get() >= 5);
+        assert_eq!(blocking(|| "done").await, "done");
+    });
+}
+
+#[test]
+fn a_panic_of_blocking_work_reaches_the_caller() {
+    let mut core = core();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        core.block_on(blocking(|| panic!("in the helper")));
+    }));
+    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "in the helper");
+}
