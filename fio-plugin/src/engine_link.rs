@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use ringbd::config::{ImageSpec, Settings};
 use ringbd::store::{ImageName, OpenMode, Store, StoreError};
 use ringbd::{
-    Access, Buf, CORES_MAX, Core, Cores, Engine, EngineOptions, Error, Image, OpenOptions, Region, Request, World,
+    Access, Buf, CORES_MAX, Core, Cores, Engine, EngineOptions, Error, Image, OpenOptions, Region, Request,
+    World,
 };
 
 use crate::job::Failure;
@@ -82,7 +83,8 @@ impl Link {
         let dir = store_dir(&spec, &settings)?;
         if let Some(other) = self.store.as_ref().filter(|store| **store != dir) {
             let (other, dir) = (other.display(), dir.display());
-            let message = format!("the job uses the stores {other} and {dir} (give each store a job of its own)");
+            let message =
+                format!("the job uses the stores {other} and {dir} (give each store a job of its own)");
             return Err(Failure { message, errno: libc::EINVAL });
         }
         let mut engines = lock(&mut self.core);

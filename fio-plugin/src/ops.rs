@@ -117,9 +117,11 @@ unsafe extern "C" fn init(td: Thread) -> Status {
     options.job = std::ptr::null_mut();
     let planned = std::mem::replace(&mut options.planned, std::ptr::null_mut());
     // SAFETY: `file_size` made it with `Box::into_raw`, and nobody else takes it.
-    let planned = if planned.is_null() { PlannedFiles::default() } else { *unsafe { Box::from_raw(planned) } };
+    let planned =
+        if planned.is_null() { PlannedFiles::default() } else { *unsafe { Box::from_raw(planned) } };
     let release = RELEASE.get().expect("fio has loaded the operations");
-    let symbols = Symbols::of_process().expect("the operations are refused where fio's functions are missing");
+    let symbols =
+        Symbols::of_process().expect("the operations are refused where fio's functions are missing");
     match Job::start(td, options, planned, release, symbols) {
         Ok(job) => {
             options.job = Box::into_raw(Box::new(job));

@@ -368,9 +368,18 @@ fn the_options_are_explained() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let all = help("");
-    for name in
-        ["rbdname", "pool", "namespace", "snap", "store", "cache", "wait_mode", "busy_poll", "conf", "clientname"]
-    {
+    for name in [
+        "rbdname",
+        "pool",
+        "namespace",
+        "snap",
+        "store",
+        "cache",
+        "wait_mode",
+        "busy_poll",
+        "conf",
+        "clientname",
+    ] {
         assert!(all.contains(name), "{all}");
     }
     let cache = help(",cache");

@@ -66,7 +66,12 @@ pub(crate) fn describe_plan(args: &CacheArgs) -> Result<String> {
 }
 
 /// Measures, and writes the results to `args.out`.
-pub(crate) fn run(args: &CacheArgs, image: &ImageUnderTest, sources: &Sources, show_progress: bool) -> Result<Written> {
+pub(crate) fn run(
+    args: &CacheArgs,
+    image: &ImageUnderTest,
+    sources: &Sources,
+    show_progress: bool,
+) -> Result<Written> {
     let matrix = args.matrix()?;
     let fio = Fio::probe(&args.fio)?;
     let plugin = args.plugin_path()?;

@@ -12,9 +12,12 @@ pub(crate) fn summarize(cells: &mut [CellResult], latencies: &[Histogram]) {
     for index in 0..cells.len() {
         let cell = &cells[index];
         let reference = |lane: Lane| {
-            cells.iter().find(|other| other.job.name == cell.job.name && other.lane == lane && other.lane != cell.lane)
+            cells.iter().find(|other| {
+                other.job.name == cell.job.name && other.lane == lane && other.lane != cell.lane
+            })
         };
-        let summary = summarize_cell(cell, &latencies[index], reference(Lane::IoUring), reference(Lane::Null));
+        let summary =
+            summarize_cell(cell, &latencies[index], reference(Lane::IoUring), reference(Lane::Null));
         cells[index].summary = summary;
     }
 }
@@ -29,7 +32,8 @@ fn summarize_cell(
         Estimate::of(&cell.measured().map(|(_, measured)| value(measured)).collect::<Vec<_>>())
     };
     let percentile = |value: fn(&Percentiles<Option<f64>>) -> Option<f64>| {
-        let sample: Option<Vec<f64>> = cell.measured().map(|(_, measured)| value(&measured.latency_us)).collect();
+        let sample: Option<Vec<f64>> =
+            cell.measured().map(|(_, measured)| value(&measured.latency_us)).collect();
         sample.and_then(|sample| Estimate::of(&sample))
     };
     Some(Summary {
@@ -56,11 +60,16 @@ pub(crate) fn versus(cell: &CellResult, reference: &CellResult) -> Option<Versus
     let pairs: Vec<(&Measured, &Measured)> = cell
         .measured()
         .filter_map(|(round, measured)| {
-            reference.measured().find(|&(other, _)| other == round).map(|(_, reference)| (measured, reference))
+            reference
+                .measured()
+                .find(|&(other, _)| other == round)
+                .map(|(_, reference)| (measured, reference))
         })
         .collect();
     let of = |value: &dyn Fn(&Measured, &Measured) -> f64| {
-        Estimate::of(&pairs.iter().map(|&(measured, reference)| value(measured, reference)).collect::<Vec<_>>())
+        Estimate::of(
+            &pairs.iter().map(|&(measured, reference)| value(measured, reference)).collect::<Vec<_>>(),
+        )
     };
     let p99: Option<Vec<f64>> = pairs
         .iter()

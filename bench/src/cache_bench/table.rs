@@ -22,7 +22,8 @@ pub(super) fn plan(plan: &Plan, matrix: &Matrix) -> String {
     }
     let lanes: Vec<_> = matrix.lanes.iter().map(ToString::to_string).collect();
     let total = plan.total_time(matrix.clock.runtime, matrix.clock.ramp).as_secs();
-    let order: Vec<_> = plan.slots.iter().take(plan.cells.len()).map(|slot| plan.cells[slot.cell].name()).collect();
+    let order: Vec<_> =
+        plan.slots.iter().take(plan.cells.len()).map(|slot| plan.cells[slot.cell].name()).collect();
     format!(
         "{table}\nlanes: {}\n{} cells × {} rounds, {:?} each after {:?} of ramp: {} min {:02} s and filling\n\
          seed {} puts the first round in this order: {}\n",
@@ -41,7 +42,8 @@ pub(super) fn plan(plan: &Plan, matrix: &Matrix) -> String {
 /// All tables of a result, what they say in words, and the warnings.
 pub(super) fn results(results: &Results) -> String {
     let mut text = String::new();
-    let mut add = |part: &dyn std::fmt::Display| writeln!(text, "{part}").expect("writing to a String cannot fail");
+    let mut add =
+        |part: &dyn std::fmt::Display| writeln!(text, "{part}").expect("writing to a String cannot fail");
     for job in results.jobs() {
         add(&format!("\n{}: {}", job.name, job.shape()));
         let cells = results.cells.iter().filter(|cell| cell.job.name == job.name);
@@ -74,7 +76,20 @@ fn all_warnings(results: &Results) -> Vec<String> {
 }
 
 fn job_table<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Table {
-    let header = ["lane", "IOPS", "", "rate", "CPU/IO", "p50", "p99", "p99.99", "IOPS : disk", "CPU : disk", "p99 : disk", "CPU − fio"];
+    let header = [
+        "lane",
+        "IOPS",
+        "",
+        "rate",
+        "CPU/IO",
+        "p50",
+        "p99",
+        "p99.99",
+        "IOPS : disk",
+        "CPU : disk",
+        "p99 : disk",
+        "CPU − fio",
+    ];
     let mut table = new_table(&header, 1);
     for cell in cells {
         let Some(summary) = &cell.summary else {
@@ -126,7 +141,9 @@ fn drain_table(results: &Results) -> Option<Table> {
 /// A table whose columns from `first_number` on are right-aligned.
 pub(super) fn new_table(header: &[&str], first_number: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(|&title| Cell::new(title)));
     if first_number > 0 {
         for column in table.column_iter_mut().skip(first_number) {

@@ -38,10 +38,7 @@ mod tests {
         bytes[BLOCK_BYTES + 5] = 1;
         bytes[3 * BLOCK_BYTES - 1] = 1;
         bytes[5 * BLOCK_BYTES + 99] = 1;
-        assert_eq!(
-            data_runs(&bytes),
-            [BLOCK_BYTES..3 * BLOCK_BYTES, 5 * BLOCK_BYTES..5 * BLOCK_BYTES + 100]
-        );
+        assert_eq!(data_runs(&bytes), [BLOCK_BYTES..3 * BLOCK_BYTES, 5 * BLOCK_BYTES..5 * BLOCK_BYTES + 100]);
         assert_eq!(data_runs(&[]), []);
     }
 }

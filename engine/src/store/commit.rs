@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use oneshot::{AsyncReceiver, Sender};
 use ringbd_reactor::{blocking, spawn_detached};
 
-use super::images::give_back_punched;
 use super::error::{Result, StoreError};
+use super::images::give_back_punched;
 use super::layout::{Order, Slot};
 use super::metadata::{Fault, OBJECTS};
 use super::record::{self, ImageId, ObjectNo, ObjectRecord, ObjectState, SnapId};
@@ -219,8 +219,10 @@ fn apply(
     let key = (request.image.0, SnapId::HEAD.0, request.object.0);
     match request.change {
         Change::Allocate(_) => {
-            let record = ObjectRecord { state: ObjectState::Slot(slot.address()), order: slot.order, born: 0 };
-            let value = record::encode(&record, &record::object_key(request.image, SnapId::HEAD, request.object));
+            let record =
+                ObjectRecord { state: ObjectState::Slot(slot.address()), order: slot.order, born: 0 };
+            let value =
+                record::encode(&record, &record::object_key(request.image, SnapId::HEAD, request.object));
             let old = objects.insert(key, value.as_slice())?;
             assert!(old.is_none(), "object {} of image {} got two slots", request.object, request.image.0);
         }

@@ -113,7 +113,12 @@ impl Inner {
 
     /// Every object here that has a slot.
     pub(super) fn allocated(&self) -> Vec<ObjectNo> {
-        self.tables.borrow().iter().flatten().flat_map(|table| table.allocated().collect::<Vec<_>>()).collect()
+        self.tables
+            .borrow()
+            .iter()
+            .flatten()
+            .flat_map(|table| table.allocated().collect::<Vec<_>>())
+            .collect()
     }
 
     pub(super) fn with<T>(&self, object: ObjectNo, change: impl FnOnce(&mut Entry) -> T) -> T {
@@ -152,7 +157,8 @@ impl Inner {
         if !self.with(object, |entry| entry.gate.is_abandoned()) {
             return Ok(hold);
         }
-        let reason = "a write to it was abandoned and may still be under way (close and open the image)".into();
+        let reason =
+            "a write to it was abandoned and may still be under way (close and open the image)".into();
         Err(StoreError::Busy { kind: "object", name: object.to_string(), reason })
     }
 
@@ -193,11 +199,8 @@ impl Inner {
             return Rc::clone(allocation);
         }
         let pending = self.shared.allocate(self.image, object, self.order);
-        let allocation = Rc::new(Allocation {
-            early: pending.slot,
-            outcome: RefCell::new(None),
-            done: WaitQueue::new(),
-        });
+        let allocation =
+            Rc::new(Allocation { early: pending.slot, outcome: RefCell::new(None), done: WaitQueue::new() });
         self.allocations.borrow_mut().insert(object, Rc::clone(&allocation));
         // The task is inside too, so that nobody frees the object before its slot is entered, even if the writer is gone.
         self.with(object, |entry| entry.gate.join());

@@ -72,7 +72,8 @@ impl Entry {
     }
 
     pub(super) fn set_slot(&mut self, slot: Option<Slot>) {
-        self.unit = slot.map_or(NO_SLOT, |slot| slot.unit().expect("the geometry gives no slot without a unit"));
+        self.unit =
+            slot.map_or(NO_SLOT, |slot| slot.unit().expect("the geometry gives no slot without a unit"));
     }
 }
 

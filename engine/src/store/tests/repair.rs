@@ -27,7 +27,8 @@ fn put_object(txn: &WriteTransaction, image: u64, object: u64, address: u64, ord
     let order = Order::new(order).unwrap();
     let record = ObjectRecord { state: ObjectState::Slot(address), order, born: 0 };
     let key = record::object_key(ImageId(image), SnapId::HEAD, ObjectNo(object));
-    txn.open_table(OBJECTS)?.insert((image, SnapId::HEAD.0, object), record::encode(&record, &key).as_slice())?;
+    txn.open_table(OBJECTS)?
+        .insert((image, SnapId::HEAD.0, object), record::encode(&record, &key).as_slice())?;
     Ok(())
 }
 
@@ -76,10 +77,15 @@ fn a_slot_of_no_image_is_leaked_and_freed() {
 
 #[test]
 fn a_slot_behind_the_end_is_leaked_and_freed_also_by_opening() {
-    let leak = |txn: &WriteTransaction, image: &ImageRecord| put_object(txn, image.id.0, 16, slot_address(6), 22);
+    let leak =
+        |txn: &WriteTransaction, image: &ImageRecord| put_object(txn, image.id.0, 16, slot_address(6), 22);
     let place = damaged(leak);
     let report = place.fsck(true).unwrap();
-    assert!(report.findings[0].to_string().contains("behind the image's end: freed"), "{}", report.findings[0]);
+    assert!(
+        report.findings[0].to_string().contains("behind the image's end: freed"),
+        "{}",
+        report.findings[0]
+    );
     let place = damaged(leak);
     assert_eq!(place.open().unwrap().usage().space.used_bytes, 16 << 20);
 }
@@ -87,7 +93,11 @@ fn a_slot_behind_the_end_is_leaked_and_freed_also_by_opening() {
 #[test]
 fn a_doubly_used_slot_is_copied() {
     let place = damaged(|txn, image| put_object(txn, image.id.0, 9, slot_address(2), 22));
-    mends(&place, "doubly used: object 9 of image 1 and object 2 of image 1 both have slot 2 of zone 0", true);
+    mends(
+        &place,
+        "doubly used: object 9 of image 1 and object 2 of image 1 both have slot 2 of zone 0",
+        true,
+    );
     let store = place.open().unwrap();
     let objects = open_objects(&store, &store.image(IMAGE).unwrap());
     on_core(async {
