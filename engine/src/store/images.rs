@@ -252,6 +252,20 @@ fn set_size(shared: &Shared, name: ImageName<'_>, size: u64) -> Result<ImageReco
     })
 }
 
+/// Records the size of an open image.
+pub(super) fn record_size(shared: &Shared, id: ImageId, size: u64) -> Result<()> {
+    shared.check_writable()?;
+    let now = shared.now_ns();
+    shared.metadata.write(|txn| {
+        let Some(mut image) = catalog::image(&txn.open_table(IMAGES)?, id)? else {
+            return refuse(StoreError::NotFound { kind: "image", name: id.0.to_string() });
+        };
+        check_size(size, image.order).or_else(refuse)?;
+        (image.size, image.modified_ns) = (size, now);
+        catalog::put_image(txn, &image)
+    })
+}
+
 /// Zeroes what the last object has behind the new end, so that growing again shows zeros.
 fn zero_tail(shared: &Shared, image: &ImageRecord, size: u64) -> Result<()> {
     let within = size & (image.order.bytes() - 1);

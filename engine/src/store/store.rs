@@ -189,6 +189,12 @@ impl Store {
         images::resize(&self.shared, name, size, progress)
     }
 
+    /// Records the size of an open image, whose owner has discarded what lies behind a smaller end. By number, because an
+    /// open image may have been renamed.
+    pub fn record_size(&self, id: ImageId, size: u64) -> Result<()> {
+        images::record_size(&self.shared, id, size)
+    }
+
     /// Removes an image that is not open.
     pub fn remove(&self, name: ImageName<'_>, progress: Progress<'_>) -> Result<()> {
         images::remove(&self.shared, name, progress)

@@ -87,37 +87,31 @@ impl SyncFile {
         }
     }
 
-    /// Frees the range; it reads as zeroes. The length stays. A simulated disk answers `Unsupported`.
+    /// Frees the range; it reads as zeroes. The length stays.
     pub fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.fallocate(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
-    }
-
-    /// Makes the range read as zeroes and keeps it allocated. The length stays. A simulated disk answers `Unsupported`.
-    pub fn zero_range(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.fallocate(libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
-    }
-
-    /// Allocates the range, so that writes into it need no space later. A simulated disk answers `Unsupported`.
-    pub fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.fallocate(0, offset, len)
-    }
-
-    fn fallocate(&self, mode: i32, offset: u64, len: u64) -> io::Result<()> {
-        let Inner::Real(file) = &self.inner else { return Err(io::ErrorKind::Unsupported.into()) };
-        let range = i64::try_from(offset).ok().zip(i64::try_from(len).ok());
-        let Some((offset, len)) = range else { return Err(io::ErrorKind::InvalidInput.into()) };
-        if len == 0 {
-            return Ok(());
+        match &self.inner {
+            Inner::Real(file) => {
+                fallocate(file, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
+            }
+            Inner::Sim(file) => file.punch_hole(offset, len),
         }
-        loop {
-            // SAFETY: fallocate takes no pointers.
-            if unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) } == 0 {
-                return Ok(());
+    }
+
+    /// Makes the range read as zeroes and keeps it allocated. The length stays.
+    pub fn zero_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        match &self.inner {
+            Inner::Real(file) => {
+                fallocate(file, libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
             }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
+            Inner::Sim(file) => file.zero_range(offset, len),
+        }
+    }
+
+    /// Allocates the range, so that writes into it need no space later.
+    pub fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        match &self.inner {
+            Inner::Real(file) => fallocate(file, 0, offset, len),
+            Inner::Sim(file) => file.allocate(offset, len),
         }
     }
 
@@ -126,6 +120,25 @@ impl SyncFile {
         match &self.inner {
             Inner::Real(file) => try_lock(file),
             Inner::Sim(file) => file.try_lock(),
+        }
+    }
+}
+
+/// fallocate, over interruptions. An empty range is done at once.
+fn fallocate(file: &std::fs::File, mode: i32, offset: u64, len: u64) -> io::Result<()> {
+    let range = i64::try_from(offset).ok().zip(i64::try_from(len).ok());
+    let Some((offset, len)) = range else { return Err(io::ErrorKind::InvalidInput.into()) };
+    if len == 0 {
+        return Ok(());
+    }
+    loop {
+        // SAFETY: fallocate takes no pointers.
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
 }

@@ -323,6 +323,22 @@ impl SimSyncFile {
         self.file.run(Request::Sync)
     }
 
+    pub(crate) fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Change::Punch { offset, len }, len)
+    }
+
+    pub(crate) fn zero_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Change::Zero { offset, len }, len)
+    }
+
+    pub(crate) fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Change::Allocate { offset, len }, len)
+    }
+
+    fn change(&self, change: Change, len: u64) -> io::Result<()> {
+        if len == 0 { Ok(()) } else { self.file.run(Request::Change { change, durable: false }) }
+    }
+
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
         self.file.try_lock()
     }

@@ -196,6 +196,13 @@ fn the_world_has_files_like_the_real_one() {
         assert!(!world.exists(old).unwrap() && world.exists(new).unwrap());
         let mut bytes = [9; 15];
         world.open_sync(new, &OpenOptions::new().read(true)).unwrap().read_exact_at(&mut bytes, 0).unwrap();
+        let blocking = world.open_sync(Path::new("/srv/ring/d"), &rw()).unwrap();
+        blocking.allocate(0, 8192).unwrap();
+        blocking.write_all_at(&[1; 8192], 0).unwrap();
+        blocking.zero_range(0, 4096).and_then(|()| blocking.punch_hole(4096, 4000)).unwrap();
+        let mut tail = [9; 4097];
+        blocking.read_exact_at(&mut tail, 4095).unwrap();
+        assert!(tail[..4001].iter().all(|&byte| byte == 0) && tail[4001..] == [1; 96]);
         assert_eq!(&bytes, b"\0\0\0\0\0\0\0\0\0\0hello");
         other.punch_hole(10, 2).await.unwrap();
         other.allocate(0, 1 << 30).await.unwrap();

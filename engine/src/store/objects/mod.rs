@@ -80,6 +80,11 @@ impl LocalObjects {
         self.inner.slot(object).is_some()
     }
 
+    /// Every object here that has a slot.
+    pub fn allocated(&self) -> Vec<ObjectNo> {
+        self.inner.allocated()
+    }
+
     /// Reads a part of an object. A hole is zeros, without I/O.
     pub async fn read(&self, object: ObjectNo, offset: u64, mut buf: Buf) -> (Result<ReadFill>, Buf) {
         let inner = &*self.inner;
