@@ -46,7 +46,7 @@ fn land_everything(shard: &mut Shard) {
     let mut writeback = Writeback::default();
     let limit = WritebackLimit { bytes: u32::MAX, runs: u32::MAX };
     while shard.next_writeback(Urgency::All, limit, &mut writeback) {
-        shard.complete_writeback(writeback.id(), Ok::<(), ()>(()));
+        shard.complete_writeback(writeback.id());
     }
 }
 
@@ -130,7 +130,7 @@ fn miss(criterion: &mut Criterion) {
                 write(&mut shard, random.u64(0..1 << 32), black_box(&data));
                 assert!(shard.next_writeback(Urgency::All, limit, &mut writeback));
                 shard.copy_run(&writeback, writeback.runs()[0], &mut buffer);
-                shard.complete_writeback(writeback.id(), Ok::<(), ()>(()));
+                shard.complete_writeback(writeback.id());
             });
         });
     }
@@ -156,7 +156,7 @@ fn writeback(criterion: &mut Criterion) {
                         write(&mut shard, number, &data[..]);
                     }
                     assert!(shard.next_writeback(Urgency::All, limit, &mut writeback));
-                    shard.complete_writeback(writeback.id(), Ok::<(), ()>(()));
+                    shard.complete_writeback(writeback.id());
                 },
                 BatchSize::SmallInput,
             );

@@ -77,9 +77,10 @@ impl Shard {
     /// # Errors
     /// The dirty blocks for which there was no room: write some back and insert them again.
     pub fn insert(&mut self, parcel: Parcel, now_ns: u64) -> Result<(), Parcel> {
+        let Parcel { blocks, data } = parcel;
         let mut left = Parcel::default();
         for dirty_ones in [true, false] {
-            for (moved, data) in parcel.blocks.iter().zip(parcel.data.chunks_exact(BLOCK_BYTES as usize)) {
+            for (moved, data) in blocks.iter().zip(data.chunks_exact(BLOCK_BYTES as usize)) {
                 if (moved.dirty != 0) == dirty_ones && !self.insert_block(*moved, data, now_ns) && dirty_ones
                 {
                     left.blocks.push(*moved);

@@ -133,21 +133,22 @@ impl Shard {
         }
     }
 
-    /// The store has answered. After an error the data is dirty as before, in its old place; do not try again at once.
+    /// The store has written it.
     ///
     /// # Panics
-    /// If the writeback has landed already.
-    pub fn complete_writeback<E>(&mut self, id: WritebackId, result: Result<(), E>) {
-        let Flight { first, epoch, .. } = self.flights.end(id.slot, id.generation);
-        self.stats.writeback_errors += u64::from(result.is_err());
-        let mut next = first;
-        while next != NIL {
-            let id = next;
-            next = self.blocks[id].flight_next;
-            self.blocks[id].flight_next = NIL;
-            self.land(id, epoch, result.is_ok());
-        }
-        self.dirty.epochs.end_flight(epoch);
+    /// If the writeback has ended already.
+    pub fn complete_writeback(&mut self, id: WritebackId) {
+        self.end_writeback(id, true);
+    }
+
+    /// The store has not written it, or only a part. The data is dirty as before, and still the oldest: let some
+    /// time pass before the next try.
+    ///
+    /// # Panics
+    /// If the writeback has ended already.
+    pub fn fail_writeback(&mut self, id: WritebackId) {
+        self.stats.writeback_errors += 1;
+        self.end_writeback(id, false);
     }
 
     /// Is nothing of the extent dirty? Parts of it may still be on their way down.
@@ -288,6 +289,18 @@ impl Shard {
         self.stats.writebacks += 1;
         self.stats.writeback_bytes += u64::from(bytes);
         self.stats.writeback_runs += writeback.runs.len() as u64;
+    }
+
+    fn end_writeback(&mut self, id: WritebackId, ok: bool) {
+        let Flight { first, epoch, .. } = self.flights.end(id.slot, id.generation);
+        let mut next = first;
+        while next != NIL {
+            let id = next;
+            next = self.blocks[id].flight_next;
+            self.blocks[id].flight_next = NIL;
+            self.land(id, epoch, ok);
+        }
+        self.dirty.epochs.end_flight(epoch);
     }
 
     /// A block's writeback has landed.

@@ -39,7 +39,7 @@ const NEW_SUPERBLOCK_FILE: &str = "superblock.new";
 pub(super) fn create(world: &World, dir: &Path, options: &CreateStore) -> Result<()> {
     check_options(options)?;
     let io = |operation| move |e| StoreError::io(operation, dir, e);
-    world.create_dir_all(dir).map_err(io("create directory"))?;
+    create_directory(world, dir)?;
     let _lock = StoreLock::take(world, dir)?;
     if exists(world, &dir.join(SUPERBLOCK_FILE))? {
         let reason = "there is a store already (open it, or choose another directory)".into();
@@ -74,6 +74,23 @@ pub(super) fn create(world: &World, dir: &Path, options: &CreateStore) -> Result
     world.sync_dir(dir).map_err(io("sync"))?;
     world.rename(&new, &final_).map_err(|e| StoreError::io("rename", &new, e))?;
     world.sync_dir(dir).map_err(io("sync"))
+}
+
+/// Makes the directory and those above it, durably: a store must not go with the name of its directory.
+fn create_directory(world: &World, dir: &Path) -> Result<()> {
+    let mut made = Vec::new();
+    for level in dir.ancestors().filter(|level| !level.as_os_str().is_empty()) {
+        if exists(world, level)? {
+            break;
+        }
+        made.push(level);
+    }
+    world.create_dir_all(dir).map_err(|e| StoreError::io("create directory", dir, e))?;
+    for level in made {
+        let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        world.sync_dir(parent).map_err(|e| StoreError::io("sync", parent, e))?;
+    }
+    Ok(())
 }
 
 fn check_options(options: &CreateStore) -> Result<()> {

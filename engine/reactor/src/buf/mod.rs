@@ -65,8 +65,8 @@ impl Buf {
         buf
     }
 
-    /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the pool has no
-    /// room, or there is none, it comes zeroed from the heap.
+    /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the
+    /// pool has no room, or there is none, it comes zeroed from the heap.
     pub fn alloc(len: usize) -> Buf {
         if len == 0 {
             return Buf::empty();

@@ -101,10 +101,13 @@ impl<B: Below> Driver<B> {
     }
 
     fn end_writeback(&self, id: WritebackId, result: Result<()>) {
-        if let Err(error) = &result {
-            self.note_failure(error);
+        match result {
+            Ok(()) => self.shard.borrow_mut().complete_writeback(id),
+            Err(error) => {
+                self.note_failure(&error);
+                self.shard.borrow_mut().fail_writeback(id);
+            }
         }
-        self.shard.borrow_mut().complete_writeback(id, result);
         self.something_ended();
     }
 

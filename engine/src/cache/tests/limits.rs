@@ -54,7 +54,7 @@ fn a_write_above_the_dirty_limit_is_held_until_a_writeback_has_landed() {
     assert!(shard.next_writeback(Urgency::Background(0), WHOLE, &mut writeback));
     assert_eq!(writeback.bytes(), 8 * BLOCK_BYTES);
     assert_eq!(shard.write(next, &data, 0), WriteOutcome::Held(Held::DirtyLimit), "it may still fail");
-    shard.complete_writeback(writeback.id(), Ok::<(), ()>(()));
+    shard.complete_writeback(writeback.id());
     assert_eq!(shard.write(next, &data, 0), WriteOutcome::Accepted);
     assert_eq!(shard.stats().held, 2);
     shard.check();
@@ -68,7 +68,7 @@ fn without_blocking_upfront_the_write_enters_and_its_acknowledgement_waits() {
     assert!(shard.is_over_limit());
     let mut writeback = Writeback::default();
     assert!(shard.next_writeback(Urgency::All, WHOLE, &mut writeback));
-    shard.complete_writeback(writeback.id(), Ok::<(), ()>(()));
+    shard.complete_writeback(writeback.id());
     assert!(!shard.is_over_limit());
 }
 

@@ -314,7 +314,6 @@ impl World {
         let pick = pick % self.writebacks.len();
         self.apply(pick, if ok { usize::MAX } else { pick });
         let writeback = self.writebacks.swap_remove(pick);
-        let result = if ok { Ok(()) } else { Err(()) };
         for &(number, version) in &writeback.versions {
             let extent = Extent::new(
                 writeback.object,
@@ -331,7 +330,11 @@ impl World {
                 sector.dirty |= !discarding;
             }
         }
-        self.shards[writeback.shard].complete_writeback(writeback.id, result);
+        if ok {
+            self.shards[writeback.shard].complete_writeback(writeback.id);
+        } else {
+            self.shards[writeback.shard].fail_writeback(writeback.id);
+        }
         self.run_tasks();
     }
 

@@ -22,7 +22,11 @@ fn read(shard: &mut Shard, extent: Extent) -> Option<Vec<u8>> {
 fn write_back(shard: &mut Shard, why: Urgency, ok: bool) -> Vec<Run> {
     let mut writeback = Writeback::default();
     assert!(shard.next_writeback(why, WHOLE, &mut writeback));
-    shard.complete_writeback(writeback.id(), if ok { Ok(()) } else { Err(()) });
+    if ok {
+        shard.complete_writeback(writeback.id());
+    } else {
+        shard.fail_writeback(writeback.id());
+    }
     shard.check();
     writeback.runs().to_vec()
 }
@@ -98,7 +102,7 @@ fn a_discard_names_the_writebacks_it_must_wait_for_and_holds_the_flush_of_what_i
     let mut waits = Vec::new();
     let discard = shard.begin_discard(Extent::new(0, 0, 2 * BLOCK_BYTES), &mut waits);
     assert_eq!(waits, [writeback.id()]);
-    shard.complete_writeback(writeback.id(), Err(()));
+    shard.fail_writeback(writeback.id());
     assert_eq!(shard.dirty_bytes(), 0);
     assert!(!shard.is_flushed(ticket), "the store has neither the data nor the discard");
     shard.finish_discard(discard);
@@ -118,7 +122,7 @@ fn a_block_rewritten_during_its_writeback_goes_down_again_later() {
     assert!(shard.is_writing(extent) && !shard.is_clean(extent));
     assert!(!shard.next_writeback(Urgency::All, WHOLE, &mut second), "one at a time");
     assert_eq!(shard.dirty_bytes(), u64::from(BLOCK_BYTES));
-    shard.complete_writeback(first.id(), Ok::<(), ()>(()));
+    shard.complete_writeback(first.id());
     assert!(shard.is_flushed(ticket), "the new state is not part of the flush");
     assert!(shard.next_writeback(Urgency::All, WHOLE, &mut second));
     let mut data = [0; BLOCK];
@@ -135,7 +139,7 @@ fn a_writer_that_never_stops_does_not_hold_a_flush_up() {
     for round in 0..4 {
         let mut writeback = Writeback::default();
         assert!(shard.next_writeback(Urgency::Flush(ticket), limit, &mut writeback), "round {round}");
-        shard.complete_writeback(writeback.id(), Ok::<(), ()>(()));
+        shard.complete_writeback(writeback.id());
         write(&mut shard, Extent::new(0, 0, 4 * BLOCK_BYTES), round + 2);
     }
     assert!(shard.is_flushed(ticket));
@@ -220,7 +224,7 @@ fn writing_through_ends_although_others_rewrite_the_block() {
     let mut waits = Vec::new();
     shard.writebacks_over(extent, &mut waits);
     assert_eq!(waits, [other.id()]);
-    shard.complete_writeback(other.id(), Ok::<(), ()>(()));
+    shard.complete_writeback(other.id());
     assert!(shard.next_writeback(Urgency::Extent(extent), WHOLE, &mut mine));
     write(&mut shard, extent, 3);
     shard.writebacks_over(extent, &mut waits);
