@@ -167,12 +167,18 @@ impl Inner {
             let queue = self.queue(object);
             queue.wait().await;
             if self.with(object, |entry| entry.gate.try_enter(access, true)) {
-                if queue.waiters() == 0 {
-                    self.queues.borrow_mut().remove(&object);
-                    self.with(object, |entry| entry.gate.set_waited_for(false));
-                }
+                self.tidy_queue(object);
                 return;
             }
+        }
+    }
+
+    /// Drops an object's queue once nobody is in it. It may be another one than the caller waited in.
+    fn tidy_queue(&self, object: ObjectNo) {
+        let mut queues = self.queues.borrow_mut();
+        if queues.get(&object).is_some_and(|queue| queue.waiters() == 0) {
+            queues.remove(&object);
+            self.with(object, |entry| entry.gate.set_waited_for(false));
         }
     }
 
