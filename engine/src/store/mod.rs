@@ -63,7 +63,11 @@ pub use survey::{ObjectKey, Problem};
 /// Decodes arbitrary bytes as a superblock and as a label, for the fuzzer: whatever decodes must encode to the same bytes.
 pub fn fuzz_blocks(bytes: &[u8]) {
     if let Ok(block) = Superblock::decode(bytes) {
-        assert_eq!(Superblock::decode(&block.encode()).as_ref(), Ok(&block), "a superblock must survive encoding");
+        assert_eq!(
+            Superblock::decode(&block.encode()).as_ref(),
+            Ok(&block),
+            "a superblock must survive encoding"
+        );
     }
     if let Ok(label) = superblock::Label::decode(bytes) {
         assert_eq!(label.encode(), bytes, "a label has one encoding");

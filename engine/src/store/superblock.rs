@@ -153,7 +153,11 @@ impl Superblock {
         Ok(Self {
             uuid,
             created_ns: u64_at(block, 36),
-            features: Features { compat: u64_at(block, 44), incompat: u64_at(block, 52), ro_compat: u64_at(block, 60) },
+            features: Features {
+                compat: u64_at(block, 44),
+                incompat: u64_at(block, 52),
+                ro_compat: u64_at(block, 60),
+            },
             data_bytes_max: (limit != 0).then_some(limit),
             data,
         })

@@ -129,7 +129,8 @@ impl Inner {
         if offset.checked_add(len).is_some_and(|end| end <= self.order.bytes()) {
             return Ok(());
         }
-        let reason = format!("{len} bytes at {offset} do not fit in an object of {} bytes", self.order.bytes());
+        let reason =
+            format!("{len} bytes at {offset} do not fit in an object of {} bytes", self.order.bytes());
         Err(StoreError::Invalid { what: "object extent", reason })
     }
 

@@ -30,7 +30,8 @@ impl LocalObjects {
         durability: Durability,
     ) -> (Result<()>, Buf) {
         let inner = &self.inner;
-        let checked = inner.shared.check_writable().and_then(|()| inner.check_range(offset, buf.len() as u64));
+        let checked =
+            inner.shared.check_writable().and_then(|()| inner.check_range(offset, buf.len() as u64));
         if checked.is_err() || buf.is_empty() {
             return (checked, buf);
         }
@@ -105,7 +106,8 @@ impl LocalObjects {
     ) -> (Result<Option<Mismatch>>, Buf) {
         assert_eq!(expected.len(), data.len(), "what is compared is what is replaced");
         let inner = &self.inner;
-        let checked = inner.shared.check_writable().and_then(|()| inner.check_range(offset, data.len() as u64));
+        let checked =
+            inner.shared.check_writable().and_then(|()| inner.check_range(offset, data.len() as u64));
         if let Err(error) = checked {
             return (Err(error), data);
         }
