@@ -33,7 +33,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn take(shared: &Arc<Opened>, image: &ImageRecord) -> Result<Arc<Self>> {
+    pub(in crate::store) fn take(shared: &Arc<Opened>, image: &ImageRecord) -> Result<Arc<Self>> {
         if shared.try_lease(image.id) {
             return Ok(Arc::new(Self { shared: Arc::clone(shared), image: image.id }));
         }
