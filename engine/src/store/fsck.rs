@@ -127,6 +127,7 @@ pub fn fsck(world: &World, dir: &Path, repair: bool, progress: FsckProgress<'_>)
     let geometry = shared.space().geometry();
     let again = shared.metadata.read(|txn| Survey::walk(txn, geometry, shared.data.len()))?;
     report.remaining = again.problem_count;
+    again.space.check();
     *shared.space() = again.space;
     if report.remaining == 0 {
         report.punched_bytes = punch_free(&shared, progress)?;

@@ -123,11 +123,6 @@ impl Space {
         self.orders[order.index()].clean
     }
 
-    /// How many slots of an order are used.
-    pub(super) fn used_count(&self, order: Order) -> u64 {
-        self.orders[order.index()].used
-    }
-
     /// Takes the lowest clean slot and marks it used.
     pub(super) fn take_clean(&mut self, order: Order) -> Option<Slot> {
         let zone = *self.orders[order.index()].clean_zones.first()?;

@@ -12,10 +12,10 @@ use super::table::{Entry, SHARDS, SlotTable, shard_of};
 use crate::store::error::{Result, StoreError};
 use crate::store::layout::{Order, Slot};
 use crate::store::record::{ImageId, ImageRecord, ObjectNo};
-use crate::store::shared::Shared;
+use crate::store::shared::Opened;
 
 pub(super) struct Inner {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Opened>,
     pub(super) file: File,
     pub(super) image: ImageId,
     pub(super) order: Order,
@@ -78,7 +78,7 @@ impl Drop for Hold<'_> {
 }
 
 impl Inner {
-    pub(super) fn new(shared: &Arc<Shared>, image: &ImageRecord) -> Self {
+    pub(super) fn new(shared: &Arc<Opened>, image: &ImageRecord) -> Self {
         let file = shared.data.file.clone();
         let direct = file.direct_io();
         Self {
@@ -173,12 +173,18 @@ impl Inner {
             let queue = self.queue(object);
             queue.wait().await;
             if self.with(object, |entry| entry.gate.try_enter(access, true)) {
-                if queue.waiters() == 0 {
-                    self.queues.borrow_mut().remove(&object);
-                    self.with(object, |entry| entry.gate.set_waited_for(false));
-                }
+                self.tidy_queue(object);
                 return;
             }
+        }
+    }
+
+    /// Drops an object's queue once nobody is in it. It may be another one than the caller waited in.
+    fn tidy_queue(&self, object: ObjectNo) {
+        let mut queues = self.queues.borrow_mut();
+        if queues.get(&object).is_some_and(|queue| queue.waiters() == 0) {
+            queues.remove(&object);
+            self.with(object, |entry| entry.gate.set_waited_for(false));
         }
     }
 

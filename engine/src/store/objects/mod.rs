@@ -30,8 +30,8 @@ pub(super) use self::table::Lease;
 pub use self::table::{SHARDS, SlotTable, shard_of};
 pub use self::write::Run;
 use super::error::{Result, StoreError};
+use super::handle::Store;
 use super::record::{ImageId, ImageRecord, ObjectNo};
-use super::store::Store;
 
 /// The objects of one image that are at home on this core.
 #[derive(Clone)]

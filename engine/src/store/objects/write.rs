@@ -205,16 +205,17 @@ impl Inner {
         let mut blocks = Buf::alloc(bytes);
         let (block, within) = (self.align as usize, (address - start) as usize);
         let end = within + buf.len();
-        if within != 0 || end < block {
-            if let Err(error) = self.read_block(&mut blocks, 0, start).await {
-                return (Err(error), buf);
-            }
+        if (within != 0 || end < block)
+            && let Err(error) = self.read_block(&mut blocks, 0, start).await
+        {
+            return (Err(error), buf);
         }
         let last = bytes - block;
-        if end != bytes && last != 0 {
-            if let Err(error) = self.read_block(&mut blocks, last, start).await {
-                return (Err(error), buf);
-            }
+        if end != bytes
+            && last != 0
+            && let Err(error) = self.read_block(&mut blocks, last, start).await
+        {
+            return (Err(error), buf);
         }
         blocks[within..end].copy_from_slice(&buf);
         let (result, _) = self.write_blocks(blocks, start, durability).await;

@@ -16,14 +16,14 @@ use super::metadata::{Fault, IMAGE_META, IMAGES, NAMES, OBJECTS, POOLS, refuse};
 use super::objects::{self, SlotTable};
 use super::open::{self, OpenMode};
 use super::record::{self, ImageId, ImageRecord, SnapId};
-use super::shared::Shared;
+use super::shared::Opened;
 use super::space::SpaceUsage;
 use super::superblock::Superblock;
 
 /// An open store. Clones share it; it closes when the last clone and the last [`SlotTable`] are gone.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Opened>,
 }
 
 /// How full a store is and what it has done since it was opened.
