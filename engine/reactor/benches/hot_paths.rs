@@ -15,97 +15,89 @@ fn core() -> LentCore {
     World::real().lend_core(CoreConfig::default()).expect("io_uring works here")
 }
 
-/// A task wakes another one and is woken by it: two wakes and two polls.
-fn wakes(c: &mut Criterion) {
+fn tasks(c: &mut Criterion) {
     let mut group = c.benchmark_group("task");
     group.throughput(Throughput::Elements(1));
     let mut core = core();
-    group.bench_function("wake", |b| {
-        b.iter_custom(|count| {
-            let (ours, theirs, stop) =
-                (Rc::new(WaitQueue::new()), Rc::new(WaitQueue::new()), Rc::new(Cell::new(false)));
-            core.block_on(async {
-                let (a, b, stopped) = (Rc::clone(&ours), Rc::clone(&theirs), Rc::clone(&stop));
-                spawn_detached(async move {
-                    while !stopped.get() {
-                        b.wait().await;
-                        a.wake_one();
-                    }
-                });
-                yield_now().await;
-                let begun = Instant::now();
-                for _ in 0..count / 2 {
-                    theirs.wake_one();
-                    ours.wait().await;
-                }
-                stop.set(true);
-                theirs.wake_one();
-                begun.elapsed()
-            })
-        });
-    });
-    group.bench_function("yield", |b| {
-        b.iter_custom(|count| {
-            core.block_on(async {
-                let begun = Instant::now();
-                for _ in 0..count {
-                    yield_now().await;
-                }
-                begun.elapsed()
-            })
-        });
-    });
-    group.bench_function("many ready", |b| {
-        // 64 tasks that are always ready: the cost of a poll without the turn around it.
-        b.iter_custom(|count| {
-            let left = Rc::new(Cell::new(64));
-            core.block_on(async {
-                let begun = Instant::now();
-                for _ in 0..64 {
-                    let left = Rc::clone(&left);
-                    spawn_detached(async move {
-                        for _ in 0..count / 64 {
-                            yield_now().await;
-                        }
-                        left.set(left.get() - 1);
-                    });
-                }
-                while left.get() > 0 {
-                    yield_now().await;
-                }
-                begun.elapsed()
-            })
-        });
-    });
-    group.bench_function("spawn", |b| {
-        b.iter_custom(|count| {
-            core.block_on(async {
-                let begun = Instant::now();
-                for at in 0..count {
-                    spawn_detached(async move {
-                        black_box(at);
-                    });
-                    if at % 32 == 31 {
-                        yield_now().await;
-                    }
-                }
-                begun.elapsed()
-            })
-        });
-    });
+    group.bench_function("wake", |b| b.iter_custom(|count| core.block_on(wakes(count))));
+    group.bench_function("yield", |b| b.iter_custom(|count| core.block_on(yields(count))));
+    group.bench_function("many ready", |b| b.iter_custom(|count| core.block_on(many_ready(count))));
+    group.bench_function("spawn", |b| b.iter_custom(|count| core.block_on(spawns(count))));
     group.bench_function("timer set and cancelled", |b| {
-        b.iter_custom(|count| {
-            core.block_on(async {
-                let begun = Instant::now();
-                for _ in 0..count {
-                    let limited = timeout(Duration::from_secs(60), yield_now());
-                    black_box(limited.await.is_ok());
-                }
-                begun.elapsed()
-            })
-        });
+        b.iter_custom(|count| core.block_on(timers(count)));
     });
     group.finish();
+}
+
+/// Two tasks wake each other in turn.
+async fn wakes(count: u64) -> Duration {
+    let (ours, theirs) = (Rc::new(WaitQueue::new()), Rc::new(WaitQueue::new()));
+    let stop = Rc::new(Cell::new(false));
+    let (a, b, stopped) = (Rc::clone(&ours), Rc::clone(&theirs), Rc::clone(&stop));
+    spawn_detached(async move {
+        while !stopped.get() {
+            b.wait().await;
+            a.wake_one();
+        }
+    });
+    yield_now().await;
+    let begun = Instant::now();
+    for _ in 0..count / 2 {
+        theirs.wake_one();
+        ours.wait().await;
+    }
+    stop.set(true);
+    theirs.wake_one();
+    begun.elapsed()
+}
+
+async fn yields(count: u64) -> Duration {
+    let begun = Instant::now();
+    for _ in 0..count {
+        yield_now().await;
+    }
+    begun.elapsed()
+}
+
+/// 64 tasks that are always ready: the cost of a poll, with little of the turn around it.
+async fn many_ready(count: u64) -> Duration {
+    let left = Rc::new(Cell::new(64));
+    let begun = Instant::now();
+    for _ in 0..64 {
+        let left = Rc::clone(&left);
+        spawn_detached(async move {
+            for _ in 0..count / 64 {
+                yield_now().await;
+            }
+            left.set(left.get() - 1);
+        });
+    }
+    while left.get() > 0 {
+        yield_now().await;
+    }
+    begun.elapsed()
+}
+
+async fn spawns(count: u64) -> Duration {
+    let begun = Instant::now();
+    for at in 0..count {
+        spawn_detached(async move {
+            black_box(at);
+        });
+        if at % 32 == 31 {
+            yield_now().await;
+        }
+    }
+    begun.elapsed()
+}
+
+/// A time limit around something that is ready at the second look.
+async fn timers(count: u64) -> Duration {
+    let begun = Instant::now();
+    for _ in 0..count {
+        black_box(timeout(Duration::from_secs(60), yield_now()).await.is_ok());
+    }
+    begun.elapsed()
 }
 
 fn entering(c: &mut Criterion) {
@@ -212,9 +204,14 @@ fn hops(c: &mut Criterion) {
     group.finish();
 }
 
+fn short() -> Criterion {
+    let (warm_up, measure) = (Duration::from_millis(300), Duration::from_secs(1));
+    Criterion::default().warm_up_time(warm_up).measurement_time(measure).sample_size(20)
+}
+
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
-    targets = wakes, entering, buffers, reads, hops
+    config = short();
+    targets = tasks, entering, buffers, reads, hops
 }
 criterion_main!(benches);

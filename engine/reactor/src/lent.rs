@@ -38,16 +38,30 @@ impl LentCore {
         self.core.block_on(future)
     }
 
-    /// Registers memory that buffers will be lent from, so that operations on it skip the pinning of pages.
-    /// Returns how many regions were registered whole; when RLIMIT_MEMLOCK is too small that is logged, and
-    /// the rest works unregistered.
+    /// Registers memory that buffers will be lent from, so that operations on it skip the pinning of pages. Returns how many
+    /// regions were registered whole; when RLIMIT_MEMLOCK is too small that is logged, and the rest works unregistered.
+    pub fn register_buffers(&mut self, regions: &[Region]) -> usize {
+        let ring = self.core.ring();
+        // SAFETY: whoever made the region promised that it outlives the core; the ring is closed with the core.
+        regions.iter().filter(|region| unsafe { ring.register_buffer(region.start, region.len) }).count()
+    }
+}
+
+/// Memory of the caller's that stays where it is while a core uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct Region {
+    start: *mut u8,
+    len: usize,
+}
+
+impl Region {
+    /// The `len` bytes from `start` on.
     ///
     /// # Safety
-    /// The regions stay mapped until this core is dropped.
-    pub unsafe fn register_buffers(&mut self, regions: &[(*mut u8, usize)]) -> usize {
-        let ring = self.core.ring();
-        // SAFETY: passed on to the caller; the ring is closed when the core is dropped.
-        regions.iter().filter(|&&(start, len)| unsafe { ring.register_buffer(start, len) }).count()
+    /// The memory stays mapped until every core that it is registered with is dropped.
+    #[must_use]
+    pub unsafe fn new(start: *mut u8, len: usize) -> Region {
+        Region { start, len }
     }
 }
 

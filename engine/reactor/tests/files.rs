@@ -1,6 +1,8 @@
 //! Files of the real world, on a disk that takes O_DIRECT.
 
-use ringbd_reactor::{Buf, CoreConfig, DirectIo, Durability, File, LentCore, OpenOptions, World, spawn};
+use ringbd_reactor::{
+    Buf, CoreConfig, DirectIo, Durability, File, LentCore, OpenOptions, Region, World, spawn,
+};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -197,7 +199,8 @@ fn lent_and_registered_memory() {
     let (start, len) = (region.as_mut_ptr(), region.len());
     let mut core = core(0);
     // SAFETY: the region outlives the core, which is dropped at the end of this test before `region`.
-    assert_eq!(unsafe { core.register_buffers(&[(start, len)]) }, 1);
+    let registered = unsafe { Region::new(start, len) };
+    assert_eq!(core.register_buffers(&[registered]), 1);
     core.block_on(async {
         // SAFETY: the region outlives the views, they are disjoint, and it is not touched while they live.
         let (mut a, b) = unsafe { (Buf::lent(start, 4096), Buf::lent(start.add(8192), 4096)) };

@@ -1,7 +1,7 @@
 //! A limit on locked memory that is too small for the pool: the core says so and works. Alone in its file,
 //! for the limit is the process's.
 
-use ringbd_reactor::{Buf, CoreConfig, Durability, OpenOptions, World};
+use ringbd_reactor::{Buf, CoreConfig, Durability, OpenOptions, Region, World};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -37,11 +37,11 @@ fn too_little_lockable_memory_costs_speed_only() {
     let file = World::real().open(&dir.path().join("file"), &options).unwrap();
 
     let mut region = Buf::zeroed(4 << 20);
-    let regions = [(region.as_mut_ptr(), region.len())];
     let mut core =
         World::real().lend_core(CoreConfig { pool_bytes: 8 << 20, ..CoreConfig::default() }).unwrap();
     // SAFETY: the core is dropped before the region, at the end of this test.
-    assert_eq!(unsafe { core.register_buffers(&regions) }, 0, "the pool had too little already");
+    let regions = [unsafe { Region::new(region.as_mut_ptr(), region.len()) }];
+    assert_eq!(core.register_buffers(&regions), 0, "the pool had too little already");
     core.block_on(async {
         // Some of these lie in the registered part of the pool, some do not.
         let mut held = Vec::new();

@@ -1,8 +1,8 @@
 //! The client on our reactor.
 
 use crate::wire::{HEADER, PAYLOAD, Replies};
-use crate::{CONNECTIONS, Sample, Task, thread_cpu};
-use ringbd_reactor::{Buf, CoreConfig, TcpStream, WaitQueue, World, sleep, spawn_detached};
+use crate::{CONNECTIONS, Sample, Task};
+use ringbd_reactor::{Buf, CoreConfig, TcpStream, WaitQueue, World, sleep, spawn_detached, thread_cpu_time};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
@@ -44,9 +44,9 @@ pub(crate) fn run(task: Task, report: impl FnOnce(Sample)) {
             spawn_detached(ask(tag, connection, Rc::clone(&requests), Rc::clone(&count)));
         }
         sleep(task.warm_up).await;
-        let (cpu, begun, before) = (thread_cpu(), Instant::now(), count.get());
+        let (cpu, begun, before) = (thread_cpu_time(), Instant::now(), count.get());
         sleep(task.measure).await;
-        Sample { requests: count.get() - before, cpu: thread_cpu() - cpu, wall: begun.elapsed() }
+        Sample { requests: count.get() - before, cpu: thread_cpu_time() - cpu, wall: begun.elapsed() }
     });
     report(sample);
 }

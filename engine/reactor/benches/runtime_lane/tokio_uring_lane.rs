@@ -2,8 +2,9 @@
 //! `tokio_uring::start` makes, and once tuned: SINGLE_ISSUER, COOP_TASKRUN (it hangs with DEFER_TASKRUN).
 
 use crate::wire::{HEADER, PAYLOAD, Replies};
-use crate::{CONNECTIONS, Sample, Task, thread_cpu};
+use crate::{CONNECTIONS, Sample, Task};
 use bytes::{Buf, Bytes};
+use ringbd_reactor::thread_cpu_time;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
@@ -45,10 +46,14 @@ pub(crate) fn run(task: Task, tuned: bool, report: impl FnOnce(Sample)) {
             tokio_uring::spawn(ask(tag, connection, Rc::clone(&requests), Rc::clone(&count)));
         }
         tokio::time::sleep(task.warm_up).await;
-        let (cpu, begun, before) = (thread_cpu(), Instant::now(), count.get());
+        let (cpu, begun, before) = (thread_cpu_time(), Instant::now(), count.get());
         tokio::time::sleep(task.measure).await;
         // Reported from inside: with reads in flight this runtime does not come to an end.
-        report(Sample { requests: count.get() - before, cpu: thread_cpu() - cpu, wall: begun.elapsed() });
+        report(Sample {
+            requests: count.get() - before,
+            cpu: thread_cpu_time() - cpu,
+            wall: begun.elapsed(),
+        });
     };
     tokio_uring::builder().entries(512).uring_builder(&ring).start(sample);
 }

@@ -58,6 +58,13 @@ impl Buf {
         Buf { start, len, owner: Owner::Block(block) }
     }
 
+    /// A copy of `bytes` on the heap, aligned to 4 KiB.
+    pub fn from_slice(bytes: &[u8]) -> Buf {
+        let mut buf = Buf::zeroed(bytes.len());
+        buf.copy_from_slice(bytes);
+        buf
+    }
+
     /// Memory from the current core's pool, aligned to 4 KiB. It holds whatever was there before. When the
     /// pool has no room, or there is none, it comes zeroed from the heap.
     pub fn alloc(len: usize) -> Buf {
@@ -80,6 +87,11 @@ impl Buf {
             Some(start) if len > 0 => Buf { start, len, owner: Owner::Caller(start) },
             _ => Buf::empty(),
         }
+    }
+
+    /// True for a view of memory that belongs to the caller of [`lent`](Buf::lent).
+    pub fn is_lent(&self) -> bool {
+        matches!(self.owner, Owner::Caller(_))
     }
 
     /// Length in bytes.

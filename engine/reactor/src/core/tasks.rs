@@ -101,8 +101,7 @@ impl Tasks {
         self.ready.len()
     }
 
-    #[cfg(test)]
-    fn live(&self) -> usize {
+    pub(crate) fn live(&self) -> usize {
         self.live
     }
 

@@ -38,6 +38,11 @@ impl Core {
         self.timers.borrow().next_deadline()
     }
 
+    /// Number of tasks, for messages.
+    pub(crate) fn live_tasks(&self) -> usize {
+        self.tasks.borrow().live()
+    }
+
     fn has_ready(&self) -> bool {
         self.root_ready.get() || self.has_ready_tasks()
     }

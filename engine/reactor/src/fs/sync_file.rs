@@ -87,11 +87,58 @@ impl SyncFile {
         }
     }
 
+    /// Frees the range; it reads as zeroes. The length stays.
+    pub fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
+        match &self.inner {
+            Inner::Real(file) => {
+                fallocate(file, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
+            }
+            Inner::Sim(file) => file.punch_hole(offset, len),
+        }
+    }
+
+    /// Makes the range read as zeroes and keeps it allocated. The length stays.
+    pub fn zero_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        match &self.inner {
+            Inner::Real(file) => {
+                fallocate(file, libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE, offset, len)
+            }
+            Inner::Sim(file) => file.zero_range(offset, len),
+        }
+    }
+
+    /// Allocates the range, so that writes into it need no space later.
+    pub fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        match &self.inner {
+            Inner::Real(file) => fallocate(file, 0, offset, len),
+            Inner::Sim(file) => file.allocate(offset, len),
+        }
+    }
+
     /// Takes the exclusive lock of the open file; false when somebody else has it.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.inner {
             Inner::Real(file) => try_lock(file),
             Inner::Sim(file) => file.try_lock(),
+        }
+    }
+}
+
+/// fallocate, over interruptions. An empty range is done at once.
+fn fallocate(file: &std::fs::File, mode: i32, offset: u64, len: u64) -> io::Result<()> {
+    let range = i64::try_from(offset).ok().zip(i64::try_from(len).ok());
+    let Some((offset, len)) = range else { return Err(io::ErrorKind::InvalidInput.into()) };
+    if len == 0 {
+        return Ok(());
+    }
+    loop {
+        // SAFETY: fallocate takes no pointers.
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
 }

@@ -1,0 +1,6 @@
+//! The shard against a naive model, and its single promises.
+
+mod limits;
+mod model;
+mod random;
+mod scenarios;

@@ -1,0 +1,134 @@
+//! A core on the caller's own thread: submit, poll, collect. fio's job threads and SPDK-like hosts work this way.
+//!
+//! The rule: whoever lends a thread polls it. While the thread does something else, the objects whose home it is wait.
+
+use super::Engine;
+use super::message::Message;
+use super::request_end::End;
+use super::state::CoreState;
+use super::topology::CoreNo;
+use crate::error::{Error, ErrorKind};
+use crate::image::Image;
+use crate::image::request::{Completion, Request};
+use ringbd_reactor::{JoinHandle, LentCore, Receiver, Region, spawn};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The calling thread as a core of an [`Engine`].
+///
+/// Requests end as [`Completion`]s with the caller's token; a request that the cache can serve ends before `submit`
+/// returns. Dropping the core gives its objects to the engine's other cores; if it was the last, everything dirty is
+/// written back first.
+pub struct Core {
+    lent: LentCore,
+    state: Rc<CoreState>,
+    serving: Option<JoinHandle<Receiver<Message>>>,
+    engine: Engine,
+}
+
+impl Core {
+    pub(super) fn new(engine: Engine, mut lent: LentCore) -> Self {
+        let (no, mailbox) = engine.shared().join();
+        let state = CoreState::new(no, engine.shared().clone());
+        let serving = lent.enter(|| spawn(state.clone().serve(mailbox)));
+        Self { lent, state, serving: Some(serving), engine }
+    }
+
+    /// The core's number in its engine.
+    #[must_use]
+    pub fn number(&self) -> CoreNo {
+        self.state.no
+    }
+
+    /// The engine that this thread is a core of.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Begins a request on `image`; its completion carries `token`.
+    #[inline]
+    pub fn submit(&mut self, image: &Image, request: Request, token: u64) {
+        let state = &self.state;
+        self.lent.enter(|| {
+            if image.belongs_to(state) {
+                state.start(image.shared(), request, End::Token(token));
+            } else {
+                let result = Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    request.op().name(),
+                    image.name(),
+                    "the image belongs to another engine",
+                ));
+                state.completions.push(token, result, request.buf);
+            }
+        });
+    }
+
+    /// Does what can be done without waiting. True if anything happened.
+    #[inline]
+    pub fn poll(&mut self) -> bool {
+        self.lent.poll()
+    }
+
+    /// Waits until something happens, or until `limit` is over.
+    pub fn wait(&mut self, limit: Option<Duration>) {
+        self.lent.park(limit);
+    }
+
+    /// The next request that ended.
+    #[inline]
+    pub fn next_completion(&mut self) -> Option<Completion> {
+        self.state.completions.pop()
+    }
+
+    /// How many completions wait to be collected.
+    #[inline]
+    #[must_use]
+    pub fn completions(&self) -> usize {
+        self.state.completions.len()
+    }
+
+    /// How many requests this core began that have not ended.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.state.under_way.total()
+    }
+
+    /// Runs a future on this core, and the core with it, to the future's end.
+    pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        self.lent.block_on(future)
+    }
+
+    /// Registers memory with the kernel, so that requests on it cost less. Returns how many of the regions were
+    /// taken; the others work too, only slower.
+    pub fn register_buffers(&mut self, regions: &[Region]) -> usize {
+        self.lent.register_buffers(regions)
+    }
+
+    /// Leaves the engine: see the type's documentation.
+    fn leave(&mut self) {
+        let (state, engine) = (self.state.clone(), self.engine.shared().clone());
+        let last = engine.roster().topology.cores() == [state.no];
+        let serving = self.serving.take();
+        self.lent.block_on(async move {
+            state.under_way.quiesce().await;
+            if last {
+                state.write_everything_back().await;
+            }
+            engine.leave(state.no);
+            state.give_all_away().await;
+            state.bequeath_inherited().await;
+            if let Some(serving) = serving {
+                state.send(state.no, Message::Stop);
+                engine.bequeath(state.no, serving.await);
+            }
+        });
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

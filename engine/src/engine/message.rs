@@ -1,0 +1,77 @@
+//! What cores say to each other, and what other threads say to a core.
+
+use super::state::CoreState;
+use super::topology::{CoreNo, ShardNo, ShardSet};
+use crate::error::Result;
+use crate::cache::Extent;
+use crate::image::request::Request;
+use crate::image::shard_load::ShardLoad;
+use crate::image::shared::ImageShared;
+use ringbd_reactor::{Buf, Receiver};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where an image stands in its engine's table.
+pub(crate) type ImageNo = u32;
+
+/// What to do to an extent of one object.
+#[derive(Debug)]
+pub(crate) enum ObjectOp {
+    Read,
+    Write,
+    Discard,
+    WriteZeroes,
+    CompareAndWrite(Buf),
+}
+
+/// What to do to every object of a set of shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShardsOp {
+    /// Write back what is dirty.
+    Flush,
+    /// Drop what is clean.
+    Invalidate,
+    /// Remove every byte at and after this offset of the image.
+    Trim { from: u64 },
+}
+
+/// Who waits for an answer: a call of another core.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallId {
+    pub(crate) core: CoreNo,
+    pub(crate) call: u32,
+}
+
+/// The answer to a call: how many bytes were done and, for an operation on shards, of which shards.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) result: Result<u64>,
+    pub(crate) buf: Buf,
+    pub(crate) done: ShardSet,
+}
+
+/// How a request that came from outside learns its end; runs on the core that did it.
+pub(crate) type Reply = Box<dyn FnOnce(Result<u64>, Buf) + Send>;
+
+pub(crate) enum Message {
+    /// A request from a thread that is no core, or of a future.
+    Start { image: Arc<ImageShared>, request: Request, reply: Reply },
+    /// One object's part of a request of another core.
+    Object { image: ImageNo, extent: Extent, op: ObjectOp, buf: Buf, from: CallId },
+    /// A part of a barrier of another core.
+    Shards { image: ImageNo, shards: ShardSet, op: ShardsOp, from: CallId },
+    /// Bring an extent into the cache, if it is this core's; nobody waits.
+    ReadAhead { image: ImageNo, extent: Extent },
+    /// The answer to `Object` or `Shards`.
+    Answer { call: u32, answer: Answer },
+    /// Shards of an image that this core owns from now on.
+    Adopt { image: ImageNo, shards: Vec<(ShardNo, ShardLoad)> },
+    /// The map of shards to cores changed.
+    Rebalance,
+    /// The mailbox of a core that left: what still arrives there is this core's to handle.
+    Inherit(CoreNo, Receiver<Message>),
+    /// Anything else, on the core's own thread.
+    Run(Box<dyn FnOnce(&Rc<CoreState>) + Send>),
+    /// The end of a core that the engine started.
+    Stop,
+}

@@ -1,0 +1,76 @@
+//! The embedded store: pools and images on one data file or block device of this machine.
+//!
+//! ```text
+//! Store (any thread)          pools, images, resize, remove      images.rs, catalog.rs
+//!   │ slot_tables()
+//!   ▼
+//! LocalObjects (one core)     read, write, discard, flush        objects/
+//!   │ allocate, free                 │ O_DIRECT at slot + offset
+//!   ▼                                ▼
+//! group commit (commit.rs)    data file or device                data.rs
+//!   │        └ clean slots    supply.rs, space.rs
+//!   ▼
+//! metadata.redb               metadata.rs, record.rs
+//! ```
+//!
+//! What is kept on the disk is drawn in `FORMAT.md`. The rules that hold everything together:
+//!
+//! 1. Metadata is durable before it is acted on: an allocation before the write into it is acknowledged, a removal before the
+//!    slot is used again, a zone before anything is written into it.
+//! 2. An object gets a slot only if that durably reads as zeros.
+//! 3. What is free is not recorded: it is what no object has. So a crash cannot lose track of it.
+//! 4. Nothing that comes from the disk is trusted before [`survey`](self::fsck) has looked at it.
+
+mod backend;
+mod catalog;
+mod commit;
+mod create;
+mod data;
+mod error;
+mod flush;
+mod fsck;
+mod images;
+mod layout;
+mod lock;
+mod metadata;
+mod objects;
+mod open;
+mod record;
+mod shared;
+mod space;
+mod store;
+mod superblock;
+mod supply;
+mod survey;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{IMAGE_META_BYTES_MAX, ImageName, NAME_BYTES_MAX, OBJECTS_MAX, POOL_NAME_BYTES_MAX};
+pub use create::CreateStore;
+pub use error::{Result, StoreError};
+pub use fsck::{Action, Finding, FsckProgress, FsckReport, fsck};
+pub use images::{CreateImage, Preallocate, Progress};
+pub use layout::{DATA_START, Order, Slot, ZONE_BYTES};
+pub use objects::{LocalObjects, Mismatch, ReadFill, Run, SHARDS, SlotTable, shard_of};
+pub use open::{OpenMode, is_store};
+pub use record::{ImageId, ImageRecord, ImageState, ObjectNo, ParentRecord, PoolId, SnapId};
+pub use space::SpaceUsage;
+pub use store::{Store, StoreUsage};
+pub use superblock::{BlockError, DataLocation, FORMAT_VERSION, Features, StoreUuid, Superblock};
+pub use survey::{ObjectKey, Problem};
+
+/// Decodes arbitrary bytes as a superblock and as a label, for the fuzzer: whatever decodes must encode to the same bytes.
+pub fn fuzz_blocks(bytes: &[u8]) {
+    if let Ok(block) = Superblock::decode(bytes) {
+        assert_eq!(Superblock::decode(&block.encode()).as_ref(), Ok(&block), "a superblock must survive encoding");
+    }
+    if let Ok(label) = superblock::Label::decode(bytes) {
+        assert_eq!(label.encode(), bytes, "a label has one encoding");
+    }
+}
+
+/// Decodes arbitrary bytes as each kind of metadata value under an arbitrary key, for the fuzzer.
+pub fn fuzz_records(key: &[u8], value: &[u8]) {
+    record::fuzz(key, value);
+}

@@ -1,0 +1,55 @@
+//! The fuzz targets: one function each, called by libFuzzer and, on a stable compiler, by the smoke test.
+//!
+//! A target takes any bytes and panics only when ringbd is wrong: when it panics itself, or breaks a promise that the
+//! target checks. `README.md` beside this crate says how to add one.
+
+use std::io;
+use std::path::Path;
+
+use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
+
+/// A target: it takes any bytes, and panics when ringbd is wrong.
+pub type Target = fn(&[u8]);
+
+/// Every target by name.
+pub const TARGETS: &[(&str, Target)] = &[("conf_file", conf_file), ("image_spec", image_spec)];
+
+/// A configuration file parses or is refused with its line, and settings resolve from it or are refused on one line.
+pub fn conf_file(bytes: &[u8]) {
+    let path = Path::new("fuzz.conf");
+    let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).count();
+    match ConfFile::parse(path, bytes) {
+        Ok(conf) => {
+            for section in conf.section_names() {
+                for (key, entry) in conf.section(section) {
+                    assert!(!key.is_empty() && !key.contains(char::is_whitespace), "{key:?}");
+                    assert!((1..=lines).contains(&(entry.line as usize)), "line {}", entry.line);
+                    assert_eq!(conf.find(&[section], key), Some(entry));
+                }
+            }
+        }
+        Err(error) => assert!(error.place().starts_with("fuzz.conf:"), "{error}"),
+    }
+    resolve(&ImageSpec::new("data", "foo"), bytes);
+}
+
+/// An image string parses and prints as itself, or is refused with its column; its options resolve or are refused.
+pub fn image_spec(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match text.parse::<ImageSpec>() {
+        Ok(spec) => {
+            assert_eq!(spec.to_string().parse(), Ok(spec.clone()), "{spec}");
+            resolve(&spec, b"");
+        }
+        Err(error) => assert!(text.len() > 1 << 16 || error.place().starts_with("column "), "{error}"),
+    }
+}
+
+/// Resolves settings where every configuration file has the given contents.
+fn resolve(spec: &ImageSpec, conf: &[u8]) {
+    let read = |_: &Path| -> io::Result<Vec<u8>> { Ok(conf.to_vec()) };
+    match Settings::load_with(spec, &Sources::default(), &read) {
+        Ok(settings) => assert!(!settings.cache().to_string().is_empty()),
+        Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+    }
+}
