@@ -50,6 +50,11 @@ impl Mode {
     pub(crate) const fn honours_flush(self) -> bool {
         !matches!(self, Mode::Unsafe)
     }
+
+    /// Whether a write is acknowledged before the store has it, so that there is something to drain.
+    pub(crate) const fn acknowledges_early(self) -> bool {
+        matches!(self, Mode::Writeback | Mode::Writearound | Mode::Unsafe)
+    }
 }
 
 /// What one cell measures the job on.

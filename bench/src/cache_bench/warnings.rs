@@ -38,7 +38,7 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
     let mut warnings = Vec::new();
     for run in &cell.runs {
         if let Some(error) = &run.error {
-            warnings.push(format!("round {} failed: {error}", run.round + 1));
+            warnings.push(format!("failed: round {}: {error}", run.round + 1));
         }
     }
     if let Some(summary) = &cell.summary {

@@ -5,9 +5,9 @@ use super::svg::{Anchor, Drawing};
 use crate::figures::micros;
 
 const WIDTH: f64 = 460.0;
-const HEIGHT: f64 = 250.0;
+const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 88.0;
+const RIGHT: f64 = 96.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 const LABEL_GAP: f64 = 12.5;

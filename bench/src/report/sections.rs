@@ -37,10 +37,8 @@ fn minutes(seconds: f64) -> String {
 
 /// The numbers in sentences.
 pub(super) fn findings(results: &Results) -> String {
-    let items: Vec<String> = cache_bench::findings(results)
-        .iter()
-        .map(|finding| format!("<li>{}</li>\n", escape(finding)))
-        .collect();
+    let items: Vec<String> =
+        cache_bench::findings(results).iter().map(|finding| format!("<li>{}</li>\n", escape(finding))).collect();
     if items.is_empty() {
         return String::new();
     }
@@ -53,13 +51,9 @@ pub(super) fn doubts(results: &Results) -> String {
     if results.warnings.is_empty() && in_cells == 0 {
         return String::new();
     }
-    let mut items: Vec<String> =
-        results.warnings.iter().map(|warning| format!("<li>{}</li>\n", escape(warning))).collect();
+    let mut items: Vec<String> = results.warnings.iter().map(|warning| format!("<li>{}</li>\n", escape(warning))).collect();
     if in_cells > 0 {
-        items.push(format!(
-            "<li>{in_cells} of {} cells have warnings of their own; they stand below their plots</li>\n",
-            results.cells.len()
-        ));
+        items.push(format!("<li>{in_cells} of {} cells have warnings of their own; they stand below their plots</li>\n", results.cells.len()));
     }
     format!("<h2>Reasons for doubt</h2>\n<div class=\"doubts\"><ul>\n{}</ul></div>\n", items.concat())
 }
@@ -72,46 +66,28 @@ pub(super) fn bursts(results: &Results) -> String {
         .filter_map(|cell| Some((cell, cell.summary.as_ref()?.drain.as_ref()?)))
         .collect();
     let Some((first, drain)) = drains.first() else { return String::new() };
-    let plot = |title: &str,
-                note: &'static str,
-                value: &dyn Fn(&Drain) -> Option<Estimate>,
-                show: fn(f64) -> String| {
+    let plot = |title: &str, value: &dyn Fn(&Drain) -> Option<Estimate>, show: fn(f64) -> String| {
         let rows: Vec<Bar> = drains
             .iter()
             .map(|(cell, drain)| Bar {
                 label: cell.lane.to_string(),
                 class: cell.lane.name().to_owned(),
                 value: value(drain),
-                note,
+                note: if cell.lane.mode().is_some_and(|mode| !mode.honours_flush()) { "the flush is ignored" } else { "nothing to drain" },
             })
             .collect();
         format!("<div><h4>{title}</h4>\n{}</div>\n", bars(title, &rows, show))
     };
     let plots = [
-        plot(
-            "Acknowledged: writes while nothing but the acknowledgement is waited for",
-            "",
-            &|d| Some(d.acknowledged_bytes_per_second),
-            byte_rate,
-        ),
-        plot(
-            "Drained: the burst over the time of its flush",
-            "the flush is ignored",
-            &|d| d.drain_bytes_per_second,
-            byte_rate,
-        ),
-        plot(
-            "Time until clean: how long the flush takes",
-            "the flush is ignored",
-            &|d| d.time_to_clean_us,
-            micros,
-        ),
-        plot("All together: writes per second until durable", "", &|d| Some(d.durable_iops), count),
+        plot("Acknowledged: writes while nothing but the acknowledgement is waited for", &|d| Some(d.acknowledged_bytes_per_second), byte_rate),
+        plot("Drained: the burst over the time of its flush", &|d| d.drain_bytes_per_second, byte_rate),
+        plot("Time until clean: how long the flush takes", &|d| d.time_to_clean_us, micros),
+        plot("All together: writes per second until durable", &|d| Some(d.durable_iops), count),
     ];
     format!(
         "<h2>Acknowledged is not durable</h2>\n<section class=\"card\"><h3>{}</h3>\n<p class=\"purpose\">Bursts of {} in {} \
-         writes, one at a time, then a flush. Where a write is acknowledged by the store, the flush finds nothing left to do \
-         but the disk's own cache, and its drain rate says little.</p>\n<div class=\"plots\">{}</div>\n{}</section>\n",
+         writes, one at a time, then a flush. Where the store acknowledges a write, only the disk's own cache is left to \
+         flush.</p>\n<div class=\"plots\">{}</div>\n{}</section>\n",
         escape(&first.job.name),
         size::human(drain.burst_bytes),
         size::human(first.job.block_bytes),
@@ -130,11 +106,7 @@ fn job_card(results: &Results, job: &Job) -> String {
     let cells: Vec<&CellResult> = results.cells.iter().filter(|cell| cell.job.name == job.name).collect();
     // Next to a disk the null engine's rate dwarfs everything; beside cache hits it is the measure.
     let fits = job.fits(results.settings.cache_bytes);
-    let rates: Vec<Bar> = cells
-        .iter()
-        .filter(|cell| fits || cell.lane != Lane::Null)
-        .map(|cell| bar(cell, Figure::Iops))
-        .collect();
+    let rates: Vec<Bar> = cells.iter().filter(|cell| fits || cell.lane != Lane::Null).map(|cell| bar(cell, Figure::Iops)).collect();
     let costs: Vec<Bar> = cells.iter().map(|cell| bar(cell, Figure::Cpu)).collect();
     let latencies: Vec<Curve> = cells
         .iter()
@@ -145,9 +117,7 @@ fn job_card(results: &Results, job: &Job) -> String {
         })
         .collect();
     let latency = curves(&format!("Latency percentiles of {}", job.name), &latencies)
-        .map_or(String::new(), |plot| {
-            format!("<div><h4>Latency within which a share of the I/Os ended</h4>\n{plot}</div>\n")
-        });
+        .map_or(String::new(), |plot| format!("<div><h4>Latency within which a share of the I/Os ended</h4>\n{plot}</div>\n"));
     format!(
         "<section class=\"card\" id=\"{name}\"><h3>{name}</h3>\n<p class=\"purpose\">{}. {}.</p>\n<div class=\"plots\">\n\
          <div><h4>IOPS</h4>\n{}<h4>CPU per I/O, user and system, whole process</h4>\n{}</div>\n{latency}</div>\n{}\
@@ -178,28 +148,18 @@ fn bar(cell: &CellResult, figure: Figure) -> Bar {
 
 fn cell_doubts(results: &Results, job: &str) -> String {
     let of_job = results.cells.iter().filter(|cell| cell.job.name == job);
-    of_job
+    let doubts: Vec<String> = of_job
         .flat_map(|cell| cell.warnings.iter().map(move |warning| (cell.lane, warning)))
         .map(|(lane, warning)| format!("<p class=\"doubt\">{lane}: {}</p>\n", escape(warning)))
-        .collect()
+        .collect();
+    match doubts.len() {
+        0..=2 => doubts.concat(),
+        many => format!("<details><summary class=\"doubt\">{many} reasons for doubt</summary>{}</details>\n", doubts.concat()),
+    }
 }
 
 fn job_table(cells: &[&CellResult]) -> String {
-    let head = [
-        "lane",
-        "IOPS",
-        "rate",
-        "CPU per I/O",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "p99.99",
-        "IOPS : disk",
-        "CPU : disk",
-        "p99 : disk",
-        "CPU − fio",
-    ];
+    let head = ["lane", "IOPS", "rate", "CPU per I/O", "p50", "p90", "p99", "p99.9", "p99.99", "IOPS : disk", "CPU : disk", "p99 : disk", "CPU − fio"];
     let head: String = head.iter().map(|title| format!("<th>{title}</th>")).collect();
     let rows: String = cells.iter().map(|cell| table_row(cell)).collect();
     format!("<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>")
@@ -215,7 +175,8 @@ fn table_row(cell: &CellResult) -> String {
         }
     };
     let latency = &summary.latency_us;
-    let versus = summary.versus_io_uring.as_ref();
+    // What a null device does beside a disk is no news.
+    let versus = summary.versus_io_uring.as_ref().filter(|_| cell.lane != Lane::Null);
     let columns = [
         told(Some(&summary.iops), count),
         told(Some(&summary.bytes_per_second), byte_rate),
@@ -236,11 +197,7 @@ fn table_row(cell: &CellResult) -> String {
 /// How to read it.
 pub(super) fn reading(results: &Results) -> String {
     let repeats = results.settings.repeats;
-    let coverage = results
-        .cells
-        .iter()
-        .find_map(|cell| cell.summary.as_ref())
-        .map_or(0.0, |summary| summary.iops.coverage);
+    let coverage = results.cells.iter().find_map(|cell| cell.summary.as_ref()).map_or(0.0, |summary| summary.iops.coverage);
     let caches: String = results
         .settings
         .caches
