@@ -90,7 +90,9 @@ impl Lab {
         command.args(["--name=job", "--bs=4k", "--iodepth=16", "--size=4m"]);
         command.arg(format!("--ioengine=external:{}", self.plugin.display()));
         command.arg(format!("--store={}", self.path(store).display()));
-        if !kind.contains("filename=") && !kind.contains("rbdname=") {
+        // The options of the first job; a second one brings its own.
+        let first = kind.split("--name").next().unwrap();
+        if !first.contains("filename=") && !first.contains("rbdname=") {
             command.arg("--rbdname=img");
         }
         command.args(kind.split_whitespace());
