@@ -1,2 +1,43 @@
-//! The `ringbd` command.
-fn main() {}
+//! The `ringbd` command: images of the embedded store in the manner of the `rbd` tool, and benchmarks with their reports.
+
+#![forbid(unsafe_code)]
+
+mod cache_bench;
+mod cli;
+mod command;
+mod environment;
+mod failure;
+mod figures;
+mod progress;
+mod report;
+mod session;
+mod size;
+mod stats;
+mod transfer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failure. Printing fails only when nobody listens.
+            let _ = error.print();
+            return if error.use_stderr() { failure::usage_exit_code() } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log();
+    match command::run(&cli) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Logs to stderr: warnings, or what `RINGBD_LOG` asks for (`info`, `ringbd=debug`).
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGBD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
