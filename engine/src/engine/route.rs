@@ -1,6 +1,6 @@
 //! The tasks of requests: cut into objects, each at its home core, and barriers over every core.
 
-use super::message::{Answer, CallId, Message, ObjectOp, ShardsOp};
+use super::message::{Answer, CallId, Item, Message, ObjectOp, ShardsOp};
 use super::state::CoreState;
 use super::topology::{ShardNo, ShardSet};
 use crate::cache::{Extent, Window};
@@ -98,7 +98,7 @@ impl CoreState {
                 Some(owner) if owner != self.no => {
                     let call = self.calls.begin();
                     let from = CallId { core: self.no, call };
-                    self.send(owner, Message::Object { image: image.shared.no, extent, op, buf, from });
+                    self.post(owner, Item::Object { image: image.shared.no, extent, op, buf, from });
                     let Answer { result, buf, .. } = self.calls.wait(call).await;
                     return (result, buf);
                 }
