@@ -250,6 +250,41 @@ fn the_engine_counts_what_it_does() {
     assert!(stats.store.write.len() > 0 && stats.cpu > std::time::Duration::ZERO);
 }
 
+#[test]
+fn what_was_read_once_is_a_hit() {
+    let bed = Bed::new(64 << 20, 22);
+    let engine = bed.engine(Cores::Own(1));
+    let image = engine.open(&spec(), &options(QemuCache::None, &[])).unwrap();
+    image.blocking().write_at(pattern(1, 8 << 20), 0).0.unwrap();
+    block_on(image.close()).unwrap();
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    let data = pattern(1, 8 << 20);
+    for _ in 0..3 {
+        for n in 0..1024u64 {
+            assert!(read(&image, n * 4096, 4096) == data[(n * 4096) as usize..][..4096]);
+        }
+    }
+    let stats = block_on(image.cache_stats()).unwrap();
+    assert!(stats.read_hits >= 2048 && stats.read_misses <= 1024, "{stats:?}");
+    assert!(stats.metadata_bytes * 50 <= 32 << 20, "{stats:?}");
+}
+
+#[test]
+fn a_lent_core_hits_too() {
+    let bed = Bed::new(64 << 20, 22);
+    let engine = bed.engine(Cores::Lent(1));
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    let mut core = engine.lend().unwrap();
+    for token in 0..2048u64 {
+        core.submit(&image, Request::read(token % 1024 * 4096, Buf::zeroed(4096)), token);
+        let at_once = core.completions() == 1;
+        assert!(at_once || token < 1024, "the second read of a block ends before submit returns");
+        while core.next_completion().is_none() {
+            core.wait(None);
+        }
+    }
+}
+
 /// Any executor will do; this is the smallest.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
