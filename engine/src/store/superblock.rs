@@ -119,7 +119,7 @@ impl Superblock {
     /// The block to write.
     ///
     /// # Panics
-    /// If the device path is longer than [`PATH_MAX`]; the creator has checked that.
+    /// If the device path is longer than 1024 bytes; the creator has checked that.
     pub fn encode(&self) -> Vec<u8> {
         let mut block = start(SUPERBLOCK_MAGIC, self.uuid);
         block[36..44].copy_from_slice(&self.created_ns.to_le_bytes());
