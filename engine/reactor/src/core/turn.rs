@@ -223,6 +223,7 @@ impl Core {
 
     /// The next [`Core::poll_root`] polls its future for the first time.
     pub(crate) fn begin_root(&self) {
+        self.root_alive.set(true);
         self.root_ready.set(true);
     }
 
@@ -233,7 +234,13 @@ impl Core {
             return Poll::Pending;
         }
         let waker = TaskRef::new(self.core_ref, 0, ROOT).waker();
-        self.enter(|| future.poll(&mut Context::from_waker(&waker)))
+        let polled = self.enter(|| future.poll(&mut Context::from_waker(&waker)));
+        if polled.is_ready() {
+            // Its wakers may be about still; they must not keep the core from sleeping.
+            self.root_alive.set(false);
+            self.root_ready.set(false);
+        }
+        polled
     }
 }
 
