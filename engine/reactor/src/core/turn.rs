@@ -11,8 +11,9 @@ use std::time::Duration;
 
 /// CQEs copied out of the ring at a time, so that no borrow of the ring is held while they are handled.
 const REAP_BATCH: usize = 64;
-/// Rounds of ready tasks in one turn. A chain of wakes (receiver, request, sender) gets to its end before the kernel is
-/// entered, so one enter carries more; and tasks that are always ready do not keep I/O waiting for long.
+/// Rounds of ready tasks in one turn. A chain of wakes (receiver, request, sender) gets to its end before the
+/// kernel is entered, so one enter carries more; and tasks that are always ready do not keep I/O waiting for
+/// long.
 const ROUNDS_MAX: usize = 4;
 
 impl Core {
