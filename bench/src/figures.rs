@@ -5,12 +5,12 @@ use crate::stats::Estimate;
 /// Three significant digits.
 pub(crate) fn three_digits(value: f64) -> String {
     let magnitude = value.abs();
-    let decimals = if magnitude >= 99.95 || magnitude == 0.0 {
-        0
-    } else if magnitude >= 9.995 {
-        1
-    } else {
-        2
+    let decimals = match magnitude {
+        0.0 => 0,
+        m if m >= 99.95 => 0,
+        m if m >= 9.995 => 1,
+        m if m >= 0.0995 => 2,
+        _ => 3,
     };
     format!("{value:.decimals$}")
 }
@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(micros(38_000.0), "38.0 ms");
         assert_eq!(micros(2.5e6), "2.50 s");
         assert_eq!(ratio(0.973), "0.97×");
+        assert_eq!(ratio(0.0034), "0.003×");
     }
 
     #[test]

@@ -25,7 +25,12 @@ impl Progress {
 
     /// Over a time that is known beforehand.
     pub(crate) fn time(visible: bool, what: &str, total: Duration) -> Progress {
-        Progress::new(visible, what, millis(total), "{prefix} {wide_bar:.cyan/dim} {percent} %, {eta} left  {msg}")
+        Progress::new(
+            visible,
+            what,
+            millis(total),
+            "{prefix} {wide_bar:.cyan/dim} {percent} %, {eta} left  {msg}",
+        )
     }
 
     /// Over steps that [`Progress::step`] names.

@@ -34,7 +34,8 @@ fn spec() -> ImageSpec {
 }
 
 fn options(mode: QemuCache, extra: &[(&str, &str)]) -> OpenOptions {
-    let sources = extra.iter().fold(Sources::default().with_cache(mode), |s, (key, value)| s.with_option(*key, *value));
+    let sources =
+        extra.iter().fold(Sources::default().with_cache(mode), |s, (key, value)| s.with_option(*key, *value));
     OpenOptions::new(&Settings::load(&spec().with_option("conf", empty_conf()), &sources).unwrap())
 }
 
@@ -62,7 +63,9 @@ fn what_is_written_is_read_in_every_mode_and_after_reopening() {
         for cores in [1, 3] {
             let engine = bed.engine(Cores::Own(cores));
             let image = engine.open(&spec(), &options(mode, &[])).unwrap();
-            for (n, (offset, len)) in [(0, 4096), (1 << 20, 1 << 20), (4000, 200), (777, 3_000_001)].into_iter().enumerate() {
+            for (n, (offset, len)) in
+                [(0, 4096), (1 << 20, 1 << 20), (4000, 200), (777, 3_000_001)].into_iter().enumerate()
+            {
                 let data = pattern(n as u64, len);
                 let (result, data) = image.blocking().write_at(data, offset);
                 assert_eq!(result.unwrap(), len as u64, "{mode}");
@@ -205,7 +208,10 @@ fn a_read_only_image_takes_no_writes_and_a_second_opening_must_match() {
     assert_eq!(read(&again, 0, 512), vec![0; 512]);
     let other = engine.open(&spec(), &options(QemuCache::Writeback, &[])).map(drop).unwrap_err();
     assert_eq!(other.kind(), ErrorKind::Busy);
-    let missing = engine.open(&ImageSpec::new("data", "nothing"), &options(QemuCache::None, &[])).map(drop).unwrap_err();
+    let missing = engine
+        .open(&ImageSpec::new("data", "nothing"), &options(QemuCache::None, &[]))
+        .map(drop)
+        .unwrap_err();
     assert_eq!(missing.errno(), 2, "{missing}");
     block_on(image.close()).unwrap();
     let closed = image.blocking().read_at(Buf::zeroed(512), 0).0.unwrap_err();

@@ -88,11 +88,16 @@ impl Comparison {
         let mut changes = Vec::new();
         for new in &after.cells {
             let Some(old) = before.cell(&new.job.name, new.lane) else { continue };
-            let reference = reference_lane(new, after).filter(|&lane| before.cell(&new.job.name, lane).is_some());
+            let reference =
+                reference_lane(new, after).filter(|&lane| before.cell(&new.job.name, lane).is_some());
             for metric in Metric::ALL {
                 let samples = (sample(before, old, metric, reference), sample(after, new, metric, reference));
                 let Some(shift) = ratio_shift(&samples.0, &samples.1) else { continue };
-                let verdict = if matches!(new.lane, Lane::Image(_)) { judge(metric, &shift, threshold) } else { Verdict::Same };
+                let verdict = if matches!(new.lane, Lane::Image(_)) {
+                    judge(metric, &shift, threshold)
+                } else {
+                    Verdict::Same
+                };
                 let job = new.job.name.clone();
                 changes.push(Change { job, lane: new.lane, metric, relative_to: reference, shift, verdict });
             }
@@ -123,7 +128,8 @@ impl Comparison {
                 self.verdict_text(change),
             ]);
         }
-        let improvements = self.changes.iter().filter(|change| change.verdict == Verdict::Improvement).count();
+        let improvements =
+            self.changes.iter().filter(|change| change.verdict == Verdict::Improvement).count();
         let judged = self.changes.iter().filter(|change| matches!(change.lane, Lane::Image(_))).count();
         let chance: f64 = self
             .changes
@@ -153,7 +159,8 @@ impl Comparison {
 /// What a cell is divided by: the disk, or fio itself where the disk plays no part.
 fn reference_lane(cell: &CellResult, results: &Results) -> Option<Lane> {
     let Lane::Image(mode) = cell.lane else { return None };
-    let hits = mode.caches_reads() && cell.job.fits(results.settings.cache_bytes) && !cell.job.pattern.writes();
+    let hits =
+        mode.caches_reads() && cell.job.fits(results.settings.cache_bytes) && !cell.job.pattern.writes();
     let lane = if hits { Lane::Null } else { Lane::IoUring };
     results.cell(&cell.job.name, lane).map(|_| lane)
 }

@@ -166,7 +166,13 @@ mod tests {
     #[test]
     fn an_image_cell() {
         let text = text("hit-2jobs", Lane::Image(Mode::Writearound));
-        for line in ["ioengine=external:/lib/libfio_ringbd.so", "rbdname=foo", "cache=writearound", "numjobs=2", "size=16777216"] {
+        for line in [
+            "ioengine=external:/lib/libfio_ringbd.so",
+            "rbdname=foo",
+            "cache=writearound",
+            "numjobs=2",
+            "size=16777216",
+        ] {
             assert!(text.lines().any(|candidate| candidate == line), "{line} in\n{text}");
         }
         assert!(!text.contains("end_fsync"));

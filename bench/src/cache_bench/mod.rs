@@ -8,6 +8,7 @@ mod campaign;
 pub(crate) mod compare;
 mod findings;
 mod fio;
+mod image;
 mod job;
 mod job_file;
 mod machine;
@@ -27,6 +28,7 @@ use anyhow::{Context, Result, ensure};
 use ringbd::config::Sources;
 
 pub(crate) use findings::findings;
+pub(crate) use image::{ImageUnderTest, provide};
 pub(crate) use job::Job;
 pub(crate) use mode::Lane;
 pub(crate) use options::CacheArgs;
@@ -40,15 +42,6 @@ use self::plan::Plan;
 use self::results::{LaneCache, Settings};
 use crate::environment::Environment;
 use crate::report;
-
-/// The image that is measured, as the caller found or created it.
-#[derive(Debug, Clone)]
-pub(crate) struct ImageUnderTest {
-    pub(crate) pool: String,
-    pub(crate) image: String,
-    pub(crate) store: PathBuf,
-    pub(crate) bytes: u64,
-}
 
 /// Where the outcome was written.
 #[derive(Debug, Clone)]
@@ -65,13 +58,25 @@ pub(crate) fn describe_plan(args: &CacheArgs) -> Result<String> {
     Ok(table::plan(&plan, &matrix))
 }
 
+/// Says in a line what would be run.
+pub(crate) fn summarize_plan(args: &CacheArgs) -> Result<String> {
+    let matrix = args.matrix()?;
+    let plan = Plan::new(&matrix.jobs, &matrix.lanes, matrix.repeats, matrix.seed);
+    Ok(table::plan_in_a_line(&plan, &matrix))
+}
+
 /// Measures, and writes the results to `args.out`.
-pub(crate) fn run(args: &CacheArgs, image: &ImageUnderTest, sources: &Sources, show_progress: bool) -> Result<Written> {
+pub(crate) fn run(
+    args: &CacheArgs,
+    image: &ImageUnderTest,
+    sources: &Sources,
+    show_progress: bool,
+) -> Result<Written> {
     let matrix = args.matrix()?;
     let fio = Fio::probe(&args.fio)?;
     let plugin = args.plugin_path()?;
     let environment = Environment::capture(&fio.version, &image.store);
-    let out = create_out_dir(&args.out)?;
+    let out = create_out_dir(&args.out_dir(&environment.date))?;
     let peer = PeerFile { path: image.store.join("bench-peer.raw") };
     let targets = Targets {
         plugin,

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A cache mode as QEMU means it, and librbd's own default beside them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// No cache; a write is acknowledged when the store acknowledges it.
@@ -47,6 +49,11 @@ impl Mode {
     /// Whether a flush promises anything.
     pub(crate) const fn honours_flush(self) -> bool {
         !matches!(self, Mode::Unsafe)
+    }
+
+    /// Whether a write is acknowledged before the store has it, so that there is something to drain.
+    pub(crate) const fn acknowledges_early(self) -> bool {
+        matches!(self, Mode::Writeback | Mode::Writearound | Mode::Unsafe)
     }
 }
 

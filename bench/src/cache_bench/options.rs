@@ -45,9 +45,12 @@ pub(crate) struct CacheArgs {
     /// The size of the cache
     #[arg(long, value_parser = crate::size::parse, default_value = "32M", value_name = "SIZE")]
     pub(crate) cache_size: u64,
-    /// Where the results go
-    #[arg(long, default_value = "ringbd-bench", value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    /// Where the results go [default: ringbd-bench-DATE]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Where the folder with the default name goes.
+    #[arg(skip)]
+    pub(crate) out_parent: Option<PathBuf>,
     /// The fio to run
     #[arg(long, default_value = "fio", value_name = "PATH")]
     pub(crate) fio: PathBuf,
@@ -89,24 +92,38 @@ impl CacheArgs {
         let or_default = |value: Option<Duration>, quick: u64, full: u64| {
             value.unwrap_or(Duration::from_millis(if self.quick { quick } else { full }))
         };
-        let clock = Clock { runtime: or_default(self.runtime, 1500, 3000), ramp: or_default(self.ramp, 500, 1000) };
+        let clock =
+            Clock { runtime: or_default(self.runtime, 1500, 3000), ramp: or_default(self.ramp, 500, 1000) };
         let repeats = self.repeats.unwrap_or(if self.quick { 3 } else { 6 });
         ensure!((1..=REPEATS_MAX).contains(&repeats), "--repeats must be between 1 and {REPEATS_MAX}");
         ensure!(!clock.runtime.is_zero(), "--runtime must not be zero");
-        // Room for the working set of the cache hits; fio needs whole blocks of the largest size.
-        ensure!(self.size >= 64 << 20, "--size must be 64M or more");
-        ensure!(self.size.is_multiple_of(1 << 20), "--size must be a multiple of 1M");
+        self.check_size(self.size)?;
         ensure!(self.cache_size >= 1 << 20, "--cache-size must be 1M or more");
         // Six digits are easy to type again.
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
         Ok(Matrix { jobs, lanes, clock, repeats, seed })
     }
 
+    /// Refuses an image of `bytes` that has no room for the working set of the cache hits, or no whole blocks of the largest size.
+    pub(crate) fn check_size(&self, bytes: u64) -> Result<()> {
+        ensure!(bytes >= 64 << 20, "the image must have 64 MiB or more to be measured on");
+        ensure!(bytes.is_multiple_of(1 << 20), "the size must be a multiple of 1M");
+        Ok(())
+    }
+
+    /// The folder of the results of a run that began at `date`.
+    pub(crate) fn out_dir(&self, date: &str) -> PathBuf {
+        let name = format!("ringbd-bench-{}", date.replace([':', '-'], ""));
+        self.out.clone().unwrap_or_else(|| self.out_parent.clone().unwrap_or_default().join(name))
+    }
+
     /// The plugin's absolute path; an error says how to get one.
     pub(crate) fn plugin_path(&self) -> Result<PathBuf> {
         let path = match &self.plugin {
             Some(path) => path.clone(),
-            None => std::env::current_exe().context("cannot find this program's own path")?.with_file_name("libfio_ringbd.so"),
+            None => std::env::current_exe()
+                .context("cannot find this program's own path")?
+                .with_file_name("libfio_ringbd.so"),
         };
         absolute(&path).with_context(|| {
             format!("there is no fio plugin at `{}` (build it: cargo build --release -p fio-ringbd; or name it: --plugin PATH)", path.display())
@@ -129,7 +146,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "m" | "min" => 60.0,
         _ => return Err(format!("`{text}` is not a time (write it like 1.5s, 200ms or 2m)")),
     };
-    let seconds = number.parse::<f64>().map_err(|_| format!("`{text}` is not a time (write it like 1.5s, 200ms or 2m)"))?;
+    let seconds = number
+        .parse::<f64>()
+        .map_err(|_| format!("`{text}` is not a time (write it like 1.5s, 200ms or 2m)"))?;
     Duration::try_from_secs_f64(seconds * scale)
         .ok()
         .filter(|duration| *duration <= Duration::from_secs(86_400))

@@ -85,7 +85,12 @@ mod tests {
     use super::*;
 
     fn plan(seed: u64) -> Plan {
-        Plan::new(&all_jobs(), &[Lane::Image(Mode::None), Lane::Image(Mode::Writeback), Lane::IoUring], 4, seed)
+        Plan::new(
+            &all_jobs(),
+            &[Lane::Image(Mode::None), Lane::Image(Mode::Writeback), Lane::IoUring],
+            4,
+            seed,
+        )
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::fio::Histogram;
 use super::job::Job;
-use super::mode::Lane;
+use super::mode::{Lane, Mode};
 use super::results::{CellResult, Drain, Measured, Percentiles, Summary, Versus};
 use crate::stats::Estimate;
 
@@ -12,9 +12,12 @@ pub(crate) fn summarize(cells: &mut [CellResult], latencies: &[Histogram]) {
     for index in 0..cells.len() {
         let cell = &cells[index];
         let reference = |lane: Lane| {
-            cells.iter().find(|other| other.job.name == cell.job.name && other.lane == lane && other.lane != cell.lane)
+            cells.iter().find(|other| {
+                other.job.name == cell.job.name && other.lane == lane && other.lane != cell.lane
+            })
         };
-        let summary = summarize_cell(cell, &latencies[index], reference(Lane::IoUring), reference(Lane::Null));
+        let summary =
+            summarize_cell(cell, &latencies[index], reference(Lane::IoUring), reference(Lane::Null));
         cells[index].summary = summary;
     }
 }
@@ -29,7 +32,8 @@ fn summarize_cell(
         Estimate::of(&cell.measured().map(|(_, measured)| value(measured)).collect::<Vec<_>>())
     };
     let percentile = |value: fn(&Percentiles<Option<f64>>) -> Option<f64>| {
-        let sample: Option<Vec<f64>> = cell.measured().map(|(_, measured)| value(&measured.latency_us)).collect();
+        let sample: Option<Vec<f64>> =
+            cell.measured().map(|(_, measured)| value(&measured.latency_us)).collect();
         sample.and_then(|sample| Estimate::of(&sample))
     };
     Some(Summary {
@@ -56,11 +60,16 @@ pub(crate) fn versus(cell: &CellResult, reference: &CellResult) -> Option<Versus
     let pairs: Vec<(&Measured, &Measured)> = cell
         .measured()
         .filter_map(|(round, measured)| {
-            reference.measured().find(|&(other, _)| other == round).map(|(_, reference)| (measured, reference))
+            reference
+                .measured()
+                .find(|&(other, _)| other == round)
+                .map(|(_, reference)| (measured, reference))
         })
         .collect();
     let of = |value: &dyn Fn(&Measured, &Measured) -> f64| {
-        Estimate::of(&pairs.iter().map(|&(measured, reference)| value(measured, reference)).collect::<Vec<_>>())
+        Estimate::of(
+            &pairs.iter().map(|&(measured, reference)| value(measured, reference)).collect::<Vec<_>>(),
+        )
     };
     let p99: Option<Vec<f64>> = pairs
         .iter()
@@ -80,18 +89,15 @@ fn drain(job: &Job, cell: &CellResult) -> Option<Drain> {
     let bursts: Vec<Burst> = cell.measured().filter_map(|(_, measured)| Burst::of(measured)).collect();
     let estimate =
         |value: &dyn Fn(&Burst) -> f64| Estimate::of(&bursts.iter().map(value).collect::<Vec<_>>());
-    let flushes_count = match cell.lane {
-        Lane::Image(mode) => mode.honours_flush(),
-        Lane::IoUring => true,
-        Lane::Null => false,
-    };
-    let only_real = |estimate: Option<Estimate>| estimate.filter(|_| flushes_count);
+    let mode = cell.lane.mode();
+    let flushes = mode.is_none_or(Mode::honours_flush);
+    let drains = flushes && mode.is_some_and(Mode::acknowledges_early);
     Some(Drain {
         burst_bytes,
         acknowledged_iops: estimate(&|burst| burst.acknowledged_iops)?,
         acknowledged_bytes_per_second: estimate(&|burst| burst.acknowledged_iops * job.block_bytes as f64)?,
-        drain_bytes_per_second: only_real(estimate(&|burst| burst_bytes as f64 / burst.flush_seconds)),
-        time_to_clean_us: only_real(estimate(&|burst| burst.flush_seconds * 1e6)),
+        drain_bytes_per_second: estimate(&|burst| burst_bytes as f64 / burst.flush_seconds).filter(|_| drains),
+        time_to_clean_us: estimate(&|burst| burst.flush_seconds * 1e6).filter(|_| flushes),
         durable_iops: estimate(&|burst| burst.all_iops)?,
     })
 }
@@ -118,7 +124,6 @@ impl Burst {
 #[cfg(test)]
 mod tests {
     use super::super::job::all_jobs;
-    use super::super::mode::Mode;
     use super::super::results::Run;
     use super::*;
 

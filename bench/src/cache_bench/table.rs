@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::findings::findings;
+use super::mode::Lane;
 use super::options::Matrix;
 use super::plan::Plan;
 use super::results::{CellResult, Results};
 use crate::figures::{byte_rate, count, micros, ratio, spread};
 use crate::stats::Estimate;
+
+/// Lines above, below and under the header; none between rows.
+const STYLE: TableStyle = comfy_table::presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
 
 /// What is shown for a figure that could not be told.
 const UNTOLD: &str = "–";
@@ -21,12 +25,20 @@ pub(super) fn plan(plan: &Plan, matrix: &Matrix) -> String {
         table.add_row([job.name.clone(), job.shape(), job.purpose.clone()]);
     }
     let lanes: Vec<_> = matrix.lanes.iter().map(ToString::to_string).collect();
-    let total = plan.total_time(matrix.clock.runtime, matrix.clock.ramp).as_secs();
     let order: Vec<_> = plan.slots.iter().take(plan.cells.len()).map(|slot| plan.cells[slot.cell].name()).collect();
     format!(
-        "{table}\nlanes: {}\n{} cells × {} rounds, {:?} each after {:?} of ramp: {} min {:02} s and filling\n\
-         seed {} puts the first round in this order: {}\n",
+        "{table}\nlanes: {}\n{}the first round runs in this order: {}\n",
         lanes.join(", "),
+        plan_in_a_line(plan, matrix),
+        order.join(" ")
+    )
+}
+
+/// How much there is to run.
+pub(super) fn plan_in_a_line(plan: &Plan, matrix: &Matrix) -> String {
+    let total = plan.total_time(matrix.clock.runtime, matrix.clock.ramp).as_secs();
+    format!(
+        "{} cells × {} rounds, {:?} each after {:?} of ramp: {} min {:02} s and filling (--seed {})\n",
         plan.cells.len(),
         matrix.repeats,
         matrix.clock.runtime,
@@ -34,7 +46,6 @@ pub(super) fn plan(plan: &Plan, matrix: &Matrix) -> String {
         total / 60,
         total % 60,
         plan.seed,
-        order.join(" ")
     )
 }
 
@@ -55,22 +66,38 @@ pub(super) fn results(results: &Results) -> String {
     for finding in findings(results) {
         add(&format!("• {finding}"));
     }
-    let warnings = all_warnings(results);
-    if !warnings.is_empty() {
+    let doubts = doubts(results);
+    if !doubts.is_empty() {
         add(&"\nReasons for doubt:");
-        for warning in warnings {
-            add(&format!("! {warning}"));
+        for doubt in doubts {
+            add(&format!("! {doubt}"));
         }
     }
     text
 }
 
-/// The warnings of the whole, then those of each cell with its name.
-fn all_warnings(results: &Results) -> Vec<String> {
-    let of_cells = results.cells.iter().flat_map(|cell| {
-        cell.warnings.iter().map(move |warning| format!("{} on {}: {warning}", cell.job.name, cell.lane))
-    });
-    results.warnings.iter().cloned().chain(of_cells).collect()
+/// How many warnings of cells are told one by one; of more, only where they are.
+const CELL_WARNINGS_MAX: usize = 8;
+
+/// The warnings of the whole, then those of the cells.
+fn doubts(results: &Results) -> Vec<String> {
+    let of_cells: Vec<(&CellResult, &String)> =
+        results.cells.iter().flat_map(|cell| cell.warnings.iter().map(move |warning| (cell, warning))).collect();
+    let mut doubts = results.warnings.clone();
+    if of_cells.len() <= CELL_WARNINGS_MAX {
+        doubts.extend(of_cells.iter().map(|(cell, warning)| format!("{} on {}: {warning}", cell.job.name, cell.lane)));
+        return doubts;
+    }
+    // A warning begins with its kind: `noisy: …`.
+    let kind = |warning: &str| warning.split(':').next().unwrap_or_default().to_owned();
+    let mut kinds: Vec<String> = of_cells.iter().map(|(_, warning)| kind(warning)).collect();
+    kinds.sort();
+    kinds.dedup();
+    doubts.extend(kinds.into_iter().map(|of_kind| {
+        let cells = of_cells.iter().filter(|(_, warning)| kind(warning) == of_kind).count();
+        format!("{of_kind}: {cells} of {} cells; the report says which, and how much", results.cells.len())
+    }));
+    doubts
 }
 
 fn job_table<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Table {
@@ -81,7 +108,8 @@ fn job_table<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Table {
             table.add_row([cell.lane.to_string(), "failed".to_owned()]);
             continue;
         };
-        let versus = summary.versus_io_uring.as_ref();
+        // What a null device does beside a disk is no news.
+        let versus = summary.versus_io_uring.as_ref().filter(|_| cell.lane != Lane::Null);
         let told = |estimate: Option<&Estimate>, show: fn(f64) -> String| {
             estimate.map_or(UNTOLD.to_owned(), |estimate| show(estimate.median))
         };
@@ -108,8 +136,10 @@ fn drain_table(results: &Results) -> Option<Table> {
     let mut table = new_table(&header, 1);
     for cell in &results.cells {
         let Some(drain) = cell.summary.as_ref().and_then(|summary| summary.drain.as_ref()) else { continue };
+        let ignored = cell.lane.mode().is_some_and(|mode| !mode.honours_flush());
+        let untold = if ignored { "flush ignored" } else { "at once" };
         let told = |estimate: &Option<Estimate>, show: fn(f64) -> String| {
-            estimate.as_ref().map_or("flush ignored".to_owned(), |estimate| show(estimate.median))
+            estimate.as_ref().map_or(untold.to_owned(), |estimate| show(estimate.median))
         };
         table.add_row([
             cell.lane.to_string(),
@@ -126,7 +156,7 @@ fn drain_table(results: &Results) -> Option<Table> {
 /// A table whose columns from `first_number` on are right-aligned.
 pub(super) fn new_table(header: &[&str], first_number: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(|&title| Cell::new(title)));
     if first_number > 0 {
         for column in table.column_iter_mut().skip(first_number) {

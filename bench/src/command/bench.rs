@@ -7,6 +7,7 @@ use crate::cache_bench::{self, CacheArgs, ImageUnderTest, Results};
 use crate::cli::{Format, Global};
 use crate::failure::Failure;
 
+use super::demo::Demo;
 use super::{print, print_json};
 
 /// Measure.
@@ -14,6 +15,8 @@ use super::{print, print_json};
 pub(crate) enum Bench {
     /// Compare the cache modes of an image with each other, with the disk and with fio itself
     Cache(Box<CacheArgs>),
+    /// Make a store and a 1 GiB image, fill it, and measure three cache modes: under five minutes
+    Demo(Demo),
     /// Tell what changed from one result to another, beyond the noise
     Compare(Compare),
     /// Write the HTML report of a result file again
@@ -52,30 +55,22 @@ impl Bench {
     /// Runs it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         match self {
-            Bench::Cache(args) => run_cache(args, global),
+            Bench::Cache(args) if args.dry_run => print(&cache_bench::describe_plan(args)?),
+            Bench::Cache(args) => measure(args, global),
+            Bench::Demo(demo) => demo.run(global),
             Bench::Compare(compare) => compare.run(global),
             Bench::Report(report) => report.run(),
         }
     }
 }
 
-fn run_cache(args: &CacheArgs, global: &Global) -> Result<(), Failure> {
-    if args.dry_run {
-        return print(&cache_bench::describe_plan(args)?);
-    }
-    let spec: ringbd::config::ImageSpec = args.image.parse()?;
-    let image = ImageUnderTest {
-        pool: spec.pool.clone(),
-        image: spec.image.clone(),
-        store: global.store.clone().ok_or_else(|| Failure::invalid("no store"))?,
-        bytes: args.size,
-    };
-    measure(args, &image, global)
-}
-
 /// Measures and prints.
-fn measure(args: &CacheArgs, image: &ImageUnderTest, global: &Global) -> Result<(), Failure> {
-    let written = cache_bench::run(args, image, &global.sources(), global.progress())?;
+pub(super) fn measure(args: &CacheArgs, global: &Global) -> Result<(), Failure> {
+    let image = ImageUnderTest::prepare(args, global)?;
+    let outcome = cache_bench::run(args, &image, &global.sources(), global.progress());
+    let cleaned = image.clean_up();
+    let written = outcome?;
+    cleaned?;
     match global.format {
         Format::Json => print_json(&written.results)?,
         Format::Plain => {
@@ -86,7 +81,10 @@ fn measure(args: &CacheArgs, image: &ImageUnderTest, global: &Global) -> Result<
     let runs = written.results.cells.iter().flat_map(|cell| &cell.runs);
     let (failed, all) = (runs.clone().filter(|run| run.error.is_some()).count(), runs.count());
     if failed > 0 {
-        return Err(Failure::new(1, format!("{failed} of {all} runs failed; the reasons stand with the results")));
+        return Err(Failure::new(
+            1,
+            format!("{failed} of {all} runs failed; the reasons stand with the results"),
+        ));
     }
     Ok(())
 }

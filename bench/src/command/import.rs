@@ -52,7 +52,8 @@ impl Import {
         if let Some(image) = &self.image {
             return Ok(image.clone());
         }
-        let name = self.file.file_name().filter(|_| self.file != Path::new("-")).and_then(|name| name.to_str());
+        let name =
+            self.file.file_name().filter(|_| self.file != Path::new("-")).and_then(|name| name.to_str());
         name.map(str::to_owned).ok_or_else(|| Failure::invalid("image name was not specified"))
     }
 }

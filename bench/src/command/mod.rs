@@ -3,6 +3,7 @@
 mod bench;
 mod completion;
 mod create;
+mod demo;
 mod export;
 mod fsck;
 mod import;

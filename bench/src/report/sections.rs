@@ -66,28 +66,28 @@ pub(super) fn bursts(results: &Results) -> String {
         .filter_map(|cell| Some((cell, cell.summary.as_ref()?.drain.as_ref()?)))
         .collect();
     let Some((first, drain)) = drains.first() else { return String::new() };
-    let plot = |title: &str, note: &'static str, value: &dyn Fn(&Drain) -> Option<Estimate>, show: fn(f64) -> String| {
+    let plot = |title: &str, value: &dyn Fn(&Drain) -> Option<Estimate>, show: fn(f64) -> String| {
         let rows: Vec<Bar> = drains
             .iter()
             .map(|(cell, drain)| Bar {
                 label: cell.lane.to_string(),
                 class: cell.lane.name().to_owned(),
                 value: value(drain),
-                note,
+                note: if cell.lane.mode().is_some_and(|mode| !mode.honours_flush()) { "the flush is ignored" } else { "nothing to drain" },
             })
             .collect();
         format!("<div><h4>{title}</h4>\n{}</div>\n", bars(title, &rows, show))
     };
     let plots = [
-        plot("Acknowledged: writes while nothing but the acknowledgement is waited for", "", &|d| Some(d.acknowledged_bytes_per_second), byte_rate),
-        plot("Drained: the burst over the time of its flush", "the flush is ignored", &|d| d.drain_bytes_per_second, byte_rate),
-        plot("Time until clean: how long the flush takes", "the flush is ignored", &|d| d.time_to_clean_us, micros),
-        plot("All together: writes per second until durable", "", &|d| Some(d.durable_iops), count),
+        plot("Acknowledged: writes while nothing but the acknowledgement is waited for", &|d| Some(d.acknowledged_bytes_per_second), byte_rate),
+        plot("Drained: the burst over the time of its flush", &|d| d.drain_bytes_per_second, byte_rate),
+        plot("Time until clean: how long the flush takes", &|d| d.time_to_clean_us, micros),
+        plot("All together: writes per second until durable", &|d| Some(d.durable_iops), count),
     ];
     format!(
         "<h2>Acknowledged is not durable</h2>\n<section class=\"card\"><h3>{}</h3>\n<p class=\"purpose\">Bursts of {} in {} \
-         writes, one at a time, then a flush. Where a write is acknowledged by the store, the flush finds nothing left to do \
-         but the disk's own cache, and its drain rate says little.</p>\n<div class=\"plots\">{}</div>\n{}</section>\n",
+         writes, one at a time, then a flush. Where the store acknowledges a write, only the disk's own cache is left to \
+         flush.</p>\n<div class=\"plots\">{}</div>\n{}</section>\n",
         escape(&first.job.name),
         size::human(drain.burst_bytes),
         size::human(first.job.block_bytes),
@@ -148,10 +148,14 @@ fn bar(cell: &CellResult, figure: Figure) -> Bar {
 
 fn cell_doubts(results: &Results, job: &str) -> String {
     let of_job = results.cells.iter().filter(|cell| cell.job.name == job);
-    of_job
+    let doubts: Vec<String> = of_job
         .flat_map(|cell| cell.warnings.iter().map(move |warning| (cell.lane, warning)))
         .map(|(lane, warning)| format!("<p class=\"doubt\">{lane}: {}</p>\n", escape(warning)))
-        .collect()
+        .collect();
+    match doubts.len() {
+        0..=2 => doubts.concat(),
+        many => format!("<details><summary class=\"doubt\">{many} reasons for doubt</summary>{}</details>\n", doubts.concat()),
+    }
 }
 
 fn job_table(cells: &[&CellResult]) -> String {
@@ -171,7 +175,8 @@ fn table_row(cell: &CellResult) -> String {
         }
     };
     let latency = &summary.latency_us;
-    let versus = summary.versus_io_uring.as_ref();
+    // What a null device does beside a disk is no news.
+    let versus = summary.versus_io_uring.as_ref().filter(|_| cell.lane != Lane::Null);
     let columns = [
         told(Some(&summary.iops), count),
         told(Some(&summary.bytes_per_second), byte_rate),

@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_plain_doubling() {
-        let shift = ratio_shift(&[100.0, 101.0, 99.0, 100.0, 100.5], &[200.0, 202.0, 198.0, 200.0, 201.0]).unwrap();
+        let shift =
+            ratio_shift(&[100.0, 101.0, 99.0, 100.0, 100.5], &[200.0, 202.0, 198.0, 200.0, 201.0]).unwrap();
         assert!((shift.ratio - 2.0).abs() < 0.02 && shift.beyond_noise());
         assert!(ratio_shift(&[1.0], &[0.0]).is_none());
     }

@@ -4,9 +4,9 @@ use super::message::{Answer, CallId, ImageNo, Message, ObjectOp, ShardsOp};
 use super::request_end::End;
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
+use crate::cache::Extent;
 use crate::error::{Error, ErrorKind};
 use crate::image::core_image::CoreImage;
-use crate::cache::Extent;
 use crate::image::shard_load::ShardLoad;
 use ringbd_reactor::{Buf, Receiver, spawn, spawn_detached};
 use std::rc::Rc;
@@ -26,7 +26,9 @@ impl CoreState {
     fn dispatch(self: &Rc<Self>, message: Message) {
         match message {
             Message::Start { image, request, reply } => self.start(&image, request, End::Reply(reply)),
-            Message::Object { image, extent, op, buf, from } => self.object_of_other(image, extent, op, buf, from),
+            Message::Object { image, extent, op, buf, from } => {
+                self.object_of_other(image, extent, op, buf, from)
+            }
             Message::Shards { image, shards, op, from } => self.shards_of_other(image, shards, op, from),
             Message::ReadAhead { image, extent } => {
                 if let Some(image) = self.core_image_of(image)
@@ -69,12 +71,8 @@ impl CoreState {
         from: CallId,
     ) {
         let Some(image) = self.core_image_of(image_no) else {
-            let result = Err(Error::new(
-                ErrorKind::Closed,
-                "reach object of image",
-                image_no,
-                "the image was closed",
-            ));
+            let result =
+                Err(Error::new(ErrorKind::Closed, "reach object of image", image_no, "the image was closed"));
             return self.answer(from, Answer { result, buf, done: ShardSet::EMPTY });
         };
         let shard = ShardNo::of(image.shared.id, extent.object);

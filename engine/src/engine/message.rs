@@ -2,8 +2,8 @@
 
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
-use crate::error::Result;
 use crate::cache::Extent;
+use crate::error::Result;
 use crate::image::request::Request;
 use crate::image::shard_load::ShardLoad;
 use crate::image::shared::ImageShared;

@@ -67,7 +67,8 @@ impl Engine {
             }
         };
         let shared = Arc::new(EngineShared::new(world, store, expected));
-        let inner = EngineInner { shared, threads: Mutex::default(), open: Mutex::new(BTreeMap::new()), spin };
+        let inner =
+            EngineInner { shared, threads: Mutex::default(), open: Mutex::new(BTreeMap::new()), spin };
         let engine = Self(Arc::new(inner));
         for cpu in cpus {
             // If one fails, dropping the engine stops those before it.

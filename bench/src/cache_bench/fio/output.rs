@@ -103,7 +103,8 @@ impl Output {
             totals.writes += job.write.total_ios;
             totals.flushes += job.sync.lat_ns.count;
             flush_ns += job.sync.lat_ns.mean * job.sync.lat_ns.count as f64;
-            totals.job_threads_cpu_seconds += (job.usr_cpu + job.sys_cpu) / 100.0 * job.job_runtime as f64 / 1000.0;
+            totals.job_threads_cpu_seconds +=
+                (job.usr_cpu + job.sys_cpu) / 100.0 * job.job_runtime as f64 / 1000.0;
         }
         if totals.flushes > 0 {
             totals.flush_mean_us = flush_ns / totals.flushes as f64 / 1000.0;
