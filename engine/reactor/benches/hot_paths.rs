@@ -1,5 +1,5 @@
-//! What the engine does for every request: wake a task, spawn one, take and give back a buffer, read a block, hop to
-//! another core.
+//! What the engine does for every request: wake a task, spawn one, take and give back a buffer, read a block,
+//! hop to another core.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringbd_reactor::{

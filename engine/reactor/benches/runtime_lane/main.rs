@@ -1,9 +1,9 @@
 //! The same request–response client on our reactor and on tokio-uring: CPU time a request, side by side.
 //!
-//! Each connection has a writer task, which sends all that is queued in one gathered call, and a reader task; each
-//! request in flight is a task of its own. A request is 128 + 4096 bytes, a reply 128. The server is a poll loop on a
-//! thread of the parent; each sample is a process of its own, the lanes take turns, and the result is the median of
-//! the ratios of neighbours: the machine's mood cancels out.
+//! Each connection has a writer task, which sends all that is queued in one gathered call, and a reader task;
+//! each request in flight is a task of its own. A request is 128 + 4096 bytes, a reply 128. The server is a
+//! poll loop on a thread of the parent; each sample is a process of its own, the lanes take turns, and the
+//! result is the median of the ratios of neighbours: the machine's mood cancels out.
 //!
 //! `cargo bench --bench runtime_lane -- [rounds] [milliseconds] [file for the JSON]`
 
@@ -117,7 +117,8 @@ fn lane(args: &[String]) {
             sample.cpu.as_secs_f64() * 1e6 / requests,
             requests / 1e3 / sample.wall.as_secs_f64()
         );
-        // Without tearing down: that is not what is measured, and not every runtime can do it with reads in flight.
+        // Without tearing down: that is not what is measured, and not every runtime can do it with reads in
+        // flight.
         std::process::exit(0)
     };
     match lane.as_str() {

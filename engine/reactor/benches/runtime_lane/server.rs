@@ -1,5 +1,5 @@
-//! The server: one thread that sleeps until a connection has something, then answers all whole requests of it with one
-//! write.
+//! The server: one thread that sleeps until a connection has something, then answers all whole requests of it
+//! with one write.
 
 use crate::wire::{HEADER, REQUEST};
 use std::io::{ErrorKind, Read, Write};

@@ -1,5 +1,6 @@
-//! The client on tokio-uring: gathered writes of shared bytes and a large receive buffer. Once with the ring that
-//! `tokio_uring::start` makes, and once tuned: SINGLE_ISSUER, COOP_TASKRUN (it hangs with DEFER_TASKRUN).
+//! The client on tokio-uring: gathered writes of shared bytes and a large receive buffer. Once with the ring
+//! that `tokio_uring::start` makes, and once tuned: SINGLE_ISSUER, COOP_TASKRUN (it hangs with
+//! DEFER_TASKRUN).
 
 use crate::wire::{HEADER, PAYLOAD, Replies};
 use crate::{CONNECTIONS, Sample, Task};

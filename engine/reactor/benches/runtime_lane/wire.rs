@@ -1,4 +1,5 @@
-//! Requests and replies: a header of 128 bytes that begins with the request's tag; requests carry 4 KiB after it.
+//! Requests and replies: a header of 128 bytes that begins with the request's tag; requests carry 4 KiB after
+//! it.
 
 pub(crate) const HEADER: usize = 128;
 pub(crate) const PAYLOAD: usize = 4096;

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 /// CQEs copied out of the ring at a time, so that no borrow of the ring is held while they are handled.
 const REAP_BATCH: usize = 64;
-/// Rounds of ready tasks in one turn. A chain of wakes (receiver, request, sender) gets to its end before the kernel is
-/// entered, so one enter carries more; and tasks that are always ready do not keep I/O waiting for long.
+/// Rounds of ready tasks in one turn. A chain of wakes (receiver, request, sender) gets to its end before the
+/// kernel is entered, so one enter carries more; and tasks that are always ready do not keep I/O waiting for
+/// long.
 const ROUNDS_MAX: usize = 4;
 
 impl Core {
@@ -223,6 +224,7 @@ impl Core {
 
     /// The next [`Core::poll_root`] polls its future for the first time.
     pub(crate) fn begin_root(&self) {
+        self.root_alive.set(true);
         self.root_ready.set(true);
     }
 
@@ -233,7 +235,13 @@ impl Core {
             return Poll::Pending;
         }
         let waker = TaskRef::new(self.core_ref, 0, ROOT).waker();
-        self.enter(|| future.poll(&mut Context::from_waker(&waker)))
+        let polled = self.enter(|| future.poll(&mut Context::from_waker(&waker)));
+        if polled.is_ready() {
+            // Its wakers may be about still; they must not keep the core from sleeping.
+            self.root_alive.set(false);
+            self.root_ready.set(false);
+        }
+        polled
     }
 }
 
