@@ -1,4 +1,5 @@
-//! Progress bars for whatever takes long. They go to stderr, only to a terminal, and not with `--no-progress`.
+//! Progress bars for whatever takes long. They go to stderr, only to a terminal, and not with
+//! `--no-progress`.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -25,7 +26,12 @@ impl Progress {
 
     /// Over a time that is known beforehand.
     pub(crate) fn time(visible: bool, what: &str, total: Duration) -> Progress {
-        Progress::new(visible, what, millis(total), "{prefix} {wide_bar:.cyan/dim} {percent} %, {eta} left  {msg}")
+        Progress::new(
+            visible,
+            what,
+            millis(total),
+            "{prefix} {wide_bar:.cyan/dim} {percent} %, {eta} left  {msg}",
+        )
     }
 
     /// Over steps that [`Progress::step`] names.

@@ -76,7 +76,9 @@ impl Session {
 
     /// The image on an engine of this process.
     pub(crate) fn open_image(&self, store: Store, options: &OpenOptions) -> Result<Image, Failure> {
-        let fail = |error: &ringbd::Error| Failure::of(format_args!("error opening image {}", self.spec.image), error);
+        let fail = |error: &ringbd::Error| {
+            Failure::of(format_args!("error opening image {}", self.spec.image), error)
+        };
         let cores = match self.settings.core_list() {
             [] => Cores::Own(self.settings.cores().max(1)),
             cpus => Cores::OnCpus(cpus.to_vec()),

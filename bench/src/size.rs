@@ -16,7 +16,13 @@ pub(crate) fn human(bytes: u64) -> String {
         return format!("{} {}", bytes / scale, UNITS[unit]);
     }
     let value = bytes as f64 / scale as f64;
-    let decimals = if value >= 99.95 { 0 } else if value >= 9.995 { 1 } else { 2 };
+    let decimals = if value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
     let mut number = format!("{value:.decimals$}");
     if decimals > 0 {
         number.truncate(number.trim_end_matches('0').trim_end_matches('.').len());

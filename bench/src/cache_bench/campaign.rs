@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ringbd::config::{ImageSpec, Settings};
 use ringbd::config::Sources;
+use ringbd::config::{ImageSpec, Settings};
 
 use super::fio::{self, Finished, Fio, Histogram};
 use super::job_file::{Clock, Targets, conf_file, fill_file, job_file};
@@ -63,18 +63,28 @@ impl Campaign {
             let sizes = if cache.size_bytes == 0 {
                 String::new()
             } else {
-                format!("; {} of cache, at most {} dirty", size::human(cache.size_bytes), size::human(cache.max_dirty_bytes))
+                format!(
+                    "; {} of cache, at most {} dirty",
+                    size::human(cache.size_bytes),
+                    size::human(cache.max_dirty_bytes)
+                )
             };
             Ok(LaneCache { lane: Lane::Image(mode), cache: format!("{cache}{sizes}") })
         };
         modes.into_iter().map(describe).collect()
     }
 
-    /// Writes every byte of the image and of the file beside it, so that no cell measures allocation or holes.
+    /// Writes every byte of the image and of the file beside it, so that no cell measures allocation or
+    /// holes.
     pub(crate) fn fill(&self) -> Result<()> {
         let planned = Duration::from_secs(10 + self.targets.image_bytes / FILL_RATE_MIN);
         for (lane, what) in [(Lane::IoUring, "the file"), (Lane::Image(Mode::None), "the image")] {
-            if !self.plan.cells.iter().any(|cell| cell.lane == lane || cell.lane.mode().is_some() && lane.mode().is_some()) {
+            if !self
+                .plan
+                .cells
+                .iter()
+                .any(|cell| cell.lane == lane || cell.lane.mode().is_some() && lane.mode().is_some())
+            {
                 continue;
             }
             let job = self.jobs_dir.join(format!("fill.{lane}.fio"));
@@ -93,7 +103,13 @@ impl Campaign {
             .plan
             .cells
             .iter()
-            .map(|cell| CellResult { job: cell.job.clone(), lane: cell.lane, runs: vec![], summary: None, warnings: vec![] })
+            .map(|cell| CellResult {
+                job: cell.job.clone(),
+                lane: cell.lane,
+                runs: vec![],
+                summary: None,
+                warnings: vec![],
+            })
             .collect();
         let mut latencies = vec![Histogram::default(); cells.len()];
         let total = self.plan.total_time(self.clock.runtime, self.clock.ramp);
@@ -103,7 +119,8 @@ impl Campaign {
             let cell = &self.plan.cells[slot.cell];
             bar.say(format!("round {}: {}", slot.round + 1, cell.name()));
             let planned = Plan::run_time(&cell.job, self.clock.runtime, self.clock.ramp);
-            let outcome = self.run_cell(cell, planned, &mut |passed| bar.set_time(done + passed.min(planned)));
+            let outcome =
+                self.run_cell(cell, planned, &mut |passed| bar.set_time(done + passed.min(planned)));
             done += planned;
             let (measured, error) = match outcome {
                 Ok((measured, latency)) => {
@@ -121,7 +138,12 @@ impl Campaign {
         Ok((cells, latencies))
     }
 
-    fn run_cell(&self, cell: &Cell, planned: Duration, progress: &mut dyn FnMut(Duration)) -> Result<(Measured, Histogram)> {
+    fn run_cell(
+        &self,
+        cell: &Cell,
+        planned: Duration,
+        progress: &mut dyn FnMut(Duration),
+    ) -> Result<(Measured, Histogram)> {
         remove_logs(&self.work_dir)?;
         let machine_before = MachineCpu::now();
         let started = Instant::now();
@@ -178,7 +200,8 @@ fn remove_logs(work_dir: &Path) -> Result<()> {
     let listing = fs::read_dir(work_dir).with_context(|| format!("cannot list `{}`", work_dir.display()))?;
     for entry in listing.flatten() {
         if entry.path().extension().is_some_and(|extension| extension == "log") {
-            fs::remove_file(entry.path()).with_context(|| format!("cannot remove `{}`", entry.path().display()))?;
+            fs::remove_file(entry.path())
+                .with_context(|| format!("cannot remove `{}`", entry.path().display()))?;
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! `ringbd bench compare A B`: what changed from one result to another, beyond the noise.
 //!
-//! Absolute figures of two runs mean little on a shared machine, so each image cell is first divided, round by round, by the
-//! reference that ran beside it: fio's io_uring engine, or fio's null engine for cache hits, which never see the disk. A cell has
-//! changed when the interval of the ratio leaves out 1 *and* the change is larger than the threshold.
+//! Absolute figures of two runs mean little on a shared machine, so each image cell is first divided, round
+//! by round, by the reference that ran beside it: fio's io_uring engine, or fio's null engine for cache hits,
+//! which never see the disk. A cell has changed when the interval of the ratio leaves out 1 *and* the change
+//! is larger than the threshold.
 
 use serde::Serialize;
 
@@ -66,7 +67,8 @@ pub(crate) struct Change {
     pub(crate) job: String,
     pub(crate) lane: Lane,
     pub(crate) metric: Metric,
-    /// The lane that both sides were divided by; `None` for a reference lane itself and where the reference is missing.
+    /// The lane that both sides were divided by; `None` for a reference lane itself and where the reference
+    /// is missing.
     pub(crate) relative_to: Option<Lane>,
     /// After over before.
     pub(crate) shift: Shift,
@@ -88,11 +90,16 @@ impl Comparison {
         let mut changes = Vec::new();
         for new in &after.cells {
             let Some(old) = before.cell(&new.job.name, new.lane) else { continue };
-            let reference = reference_lane(new, after).filter(|&lane| before.cell(&new.job.name, lane).is_some());
+            let reference =
+                reference_lane(new, after).filter(|&lane| before.cell(&new.job.name, lane).is_some());
             for metric in Metric::ALL {
                 let samples = (sample(before, old, metric, reference), sample(after, new, metric, reference));
                 let Some(shift) = ratio_shift(&samples.0, &samples.1) else { continue };
-                let verdict = if matches!(new.lane, Lane::Image(_)) { judge(metric, &shift, threshold) } else { Verdict::Same };
+                let verdict = if matches!(new.lane, Lane::Image(_)) {
+                    judge(metric, &shift, threshold)
+                } else {
+                    Verdict::Same
+                };
                 let job = new.job.name.clone();
                 changes.push(Change { job, lane: new.lane, metric, relative_to: reference, shift, verdict });
             }
@@ -123,7 +130,8 @@ impl Comparison {
                 self.verdict_text(change),
             ]);
         }
-        let improvements = self.changes.iter().filter(|change| change.verdict == Verdict::Improvement).count();
+        let improvements =
+            self.changes.iter().filter(|change| change.verdict == Verdict::Improvement).count();
         let judged = self.changes.iter().filter(|change| matches!(change.lane, Lane::Image(_))).count();
         let chance: f64 = self
             .changes
@@ -153,7 +161,8 @@ impl Comparison {
 /// What a cell is divided by: the disk, or fio itself where the disk plays no part.
 fn reference_lane(cell: &CellResult, results: &Results) -> Option<Lane> {
     let Lane::Image(mode) = cell.lane else { return None };
-    let hits = mode.caches_reads() && cell.job.fits(results.settings.cache_bytes) && !cell.job.pattern.writes();
+    let hits =
+        mode.caches_reads() && cell.job.fits(results.settings.cache_bytes) && !cell.job.pattern.writes();
     let lane = if hits { Lane::Null } else { Lane::IoUring };
     results.cell(&cell.job.name, lane).map(|_| lane)
 }

@@ -5,7 +5,8 @@ use super::results::{CellResult, Results, Summary};
 use super::summary::versus;
 use crate::figures::{byte_rate, count, micros, ratio, ratio_with_interval};
 
-/// The sentences, most important first. Each rests on ratios within rounds wherever there is something to compare with.
+/// The sentences, most important first. Each rests on ratios within rounds wherever there is something to
+/// compare with.
 pub(crate) fn findings(results: &Results) -> Vec<String> {
     [
         uncached_against_the_disk(results, "randread-qd32", "reads 4 KiB at random, 32 in flight,"),
@@ -68,18 +69,21 @@ fn cache_hits(results: &Results) -> Option<String> {
 fn two_threads(results: &Results, two: &str, one: &str, what: &str) -> Option<String> {
     let lane = if what == "cache hits" { cached_lane(results, two)? } else { Lane::Image(Mode::None) };
     let gain = versus(results.cell(two, lane)?, results.cell(one, lane)?)?;
-    Some(format!("Two threads on one image ({lane}) give {} the {what} of one.", ratio_with_interval(&gain.iops_ratio)))
+    Some(format!(
+        "Two threads on one image ({lane}) give {} the {what} of one.",
+        ratio_with_interval(&gain.iops_ratio)
+    ))
 }
 
 fn writeback_against_none(results: &Results, job: &str, what: &str) -> Option<String> {
     let writeback = results.cell(job, Lane::Image(Mode::Writeback))?;
     let none = results.cell(job, Lane::Image(Mode::None))?;
     let gain = versus(writeback, none)?;
-    let mut sentence = format!("For {what}, writeback gives {} the IOPS of none", ratio_with_interval(&gain.iops_ratio));
-    if let Some(through) = results.cell(job, Lane::Image(Mode::Writethrough)) {
-        if let Some(gain) = versus(through, none) {
-            sentence += &format!(" and writethrough {}", ratio_with_interval(&gain.iops_ratio));
-        }
+    let mut sentence =
+        format!("For {what}, writeback gives {} the IOPS of none", ratio_with_interval(&gain.iops_ratio));
+    let through = results.cell(job, Lane::Image(Mode::Writethrough)).and_then(|through| versus(through, none));
+    if let Some(gain) = through {
+        sentence += &format!(" and writethrough {}", ratio_with_interval(&gain.iops_ratio));
     }
     Some(sentence + ".")
 }
@@ -99,10 +103,14 @@ fn bursts(results: &Results) -> Option<String> {
             micros(clean.median)
         );
     }
-    let none = results.cell("burst", Lane::Image(Mode::None)).and_then(summary).and_then(|cell| cell.drain.as_ref());
+    let none =
+        results.cell("burst", Lane::Image(Mode::None)).and_then(summary).and_then(|cell| cell.drain.as_ref());
     if let Some(none) = none {
         let gain = drain.durable_iops.median / none.durable_iops.median;
-        sentence += &format!(". From the first write to the end of the flush that is {} the rate of none", ratio(gain));
+        sentence += &format!(
+            ". From the first write to the end of the flush that is {} the rate of none",
+            ratio(gain)
+        );
     }
     Some(sentence + ".")
 }

@@ -135,7 +135,8 @@ impl Job {
         self.cache_state == CacheState::Warm && self.working_set_bytes.is_some_and(|set| set <= cache_bytes)
     }
 
-    /// Whether the job is bursts of writes with a flush after each: then acknowledging and draining can be told apart.
+    /// Whether the job is bursts of writes with a flush after each: then acknowledging and draining can be
+    /// told apart.
     pub(crate) fn is_burst(&self) -> bool {
         self.flush_every.is_some_and(|writes| writes > 1)
     }
@@ -177,23 +178,34 @@ impl Job {
 /// Every job, in the order of the tables.
 pub(crate) fn all_jobs() -> Vec<Job> {
     use Pattern::{RandRead, RandRw, RandWrite, Read, Write};
-    // Half of the default cache of 32 MiB: it fits with room to spare, and four objects spread over the cores.
+    // Half of the default cache of 32 MiB: it fits with room to spare, and four objects spread over the
+    // cores.
     let hits = 16 * MIB;
     vec![
-        Job::new("randread-qd1", RandRead, "Latency of a random read; the image is larger than the cache").depth(1),
-        Job::new("randread-qd32", RandRead, "Throughput of random reads; the image is larger than the cache").quick(),
+        Job::new("randread-qd1", RandRead, "Latency of a random read; the image is larger than the cache")
+            .depth(1),
+        Job::new("randread-qd32", RandRead, "Throughput of random reads; the image is larger than the cache")
+            .quick(),
         Job::new("randread-cold-qd32", RandRead, "Random reads into an empty cache, each block once").cold(),
         Job::new("randread-2jobs", RandRead, "Two threads on one image").threads(2),
         Job::new("hit-qd1", RandRead, "Cost of a cache hit, one at a time").depth(1).within(hits),
         Job::new("hit-qd32", RandRead, "Cost of a cache hit, in batches").within(hits).quick(),
         Job::new("hit-2jobs", RandRead, "Cache hits of two threads").within(hits).threads(2),
         Job::new("randwrite-qd1", RandWrite, "Latency of a random write").depth(1),
-        Job::new("randwrite-qd32", RandWrite, "Throughput of random writes that are flushed at the end").quick(),
-        Job::new("fsync-qd1", RandWrite, "A database's log: each write is followed by a flush").depth(1).flush_every(1).quick(),
-        Job::new("burst", RandWrite, "12 MiB of writes, then a flush: how fast are they acknowledged, how fast do they drain")
-            .depth(1)
-            .flush_every(3072)
+        Job::new("randwrite-qd32", RandWrite, "Throughput of random writes that are flushed at the end")
             .quick(),
+        Job::new("fsync-qd1", RandWrite, "A database's log: each write is followed by a flush")
+            .depth(1)
+            .flush_every(1)
+            .quick(),
+        Job::new(
+            "burst",
+            RandWrite,
+            "12 MiB of writes, then a flush: how fast are they acknowledged, how fast do they drain",
+        )
+        .depth(1)
+        .flush_every(3072)
+        .quick(),
         Job::new("randrw-qd1", RandRw, "Seven reads to three writes, one at a time").depth(1),
         Job::new("randrw-qd32", RandRw, "Seven reads to three writes"),
         Job::new("randread-64k", RandRead, "Medium reads").block(64 * KIB).depth(8),
@@ -203,7 +215,8 @@ pub(crate) fn all_jobs() -> Vec<Job> {
     ]
 }
 
-/// The jobs that `patterns` select; a `*` stands for any characters. An unknown name is an error that lists the known ones.
+/// The jobs that `patterns` select; a `*` stands for any characters. An unknown name is an error that lists
+/// the known ones.
 pub(crate) fn select_jobs(patterns: &[String]) -> Result<Vec<Job>, String> {
     let all = all_jobs();
     for pattern in patterns {
@@ -219,9 +232,9 @@ pub(crate) fn select_jobs(patterns: &[String]) -> Result<Vec<Job>, String> {
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((head, rest)) => name
-            .strip_prefix(head)
-            .is_some_and(|tail| (0..=tail.len()).any(|skip| tail.is_char_boundary(skip) && matches(rest, &tail[skip..]))),
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).any(|skip| tail.is_char_boundary(skip) && matches(rest, &tail[skip..]))
+        }),
     }
 }
 
@@ -255,6 +268,9 @@ mod tests {
         let jobs = all_jobs();
         let shape = |name: &str| jobs.iter().find(|job| job.name == name).unwrap().shape();
         assert_eq!(shape("hit-2jobs"), "randread 4 KiB, QD 32 × 2 threads, 16 MiB of the image, cache warm");
-        assert_eq!(shape("fsync-qd1"), "randwrite 4 KiB, QD 1, a flush after each write, the whole image, cache warm");
+        assert_eq!(
+            shape("fsync-qd1"),
+            "randwrite 4 KiB, QD 1, a flush after each write, the whole image, cache warm"
+        );
     }
 }

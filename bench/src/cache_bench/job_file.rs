@@ -1,7 +1,8 @@
 //! The fio job file and the Ceph configuration of one cell.
 //!
-//! Both are kept beside the results, so that any cell can be run again by hand with plain fio. The cache mode goes through the
-//! plugin's `cache` option; the configuration file holds only sizes, because a `rbd_cache` there would win over it.
+//! Both are kept beside the results, so that any cell can be run again by hand with plain fio. The cache mode
+//! goes through the plugin's `cache` option; the configuration file holds only sizes, because a `rbd_cache`
+//! there would win over it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -166,7 +167,13 @@ mod tests {
     #[test]
     fn an_image_cell() {
         let text = text("hit-2jobs", Lane::Image(Mode::Writearound));
-        for line in ["ioengine=external:/lib/libfio_ringbd.so", "rbdname=foo", "cache=writearound", "numjobs=2", "size=16777216"] {
+        for line in [
+            "ioengine=external:/lib/libfio_ringbd.so",
+            "rbdname=foo",
+            "cache=writearound",
+            "numjobs=2",
+            "size=16777216",
+        ] {
             assert!(text.lines().any(|candidate| candidate == line), "{line} in\n{text}");
         }
         assert!(!text.contains("end_fsync"));

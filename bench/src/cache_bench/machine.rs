@@ -26,16 +26,30 @@ impl MachineCpu {
     }
 
     fn parse(stat: &str) -> Option<MachineCpu> {
-        let fields: Vec<u64> =
-            stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().map_while(|field| field.parse().ok()).collect();
+        let fields: Vec<u64> = stat
+            .lines()
+            .next()?
+            .strip_prefix("cpu ")?
+            .split_whitespace()
+            .map_while(|field| field.parse().ok())
+            .collect();
         // user nice system idle iowait irq softirq steal; guest time is within user.
-        let &[user, nice, system, idle, iowait, irq, softirq, stolen, ..] = fields.as_slice() else { return None };
+        let &[user, nice, system, idle, iowait, irq, softirq, stolen, ..] = fields.as_slice() else {
+            return None;
+        };
         let busy = user + nice + system + irq + softirq;
         Some(MachineCpu { busy, stolen, total: busy + idle + iowait + stolen })
     }
 
-    /// What went elsewhere between `self` and `later`, when the process under test used `own_seconds` of the `wall_seconds`.
-    pub(crate) fn elsewhere(&self, later: &MachineCpu, own_seconds: f64, wall_seconds: f64, cores: usize) -> Option<Elsewhere> {
+    /// What went elsewhere between `self` and `later`, when the process under test used `own_seconds` of the
+    /// `wall_seconds`.
+    pub(crate) fn elsewhere(
+        &self,
+        later: &MachineCpu,
+        own_seconds: f64,
+        wall_seconds: f64,
+        cores: usize,
+    ) -> Option<Elsewhere> {
         let ticks = later.total.checked_sub(self.total).filter(|&ticks| ticks > 0)? as f64;
         let share = |now: u64, then: u64| now.saturating_sub(then) as f64 / ticks * cores as f64;
         Some(Elsewhere {

@@ -1,8 +1,8 @@
 //! `ringbd bench cache`: writeback against writethrough against none, beside the disk and fio itself.
 //!
-//! Every cell is a real fio process. The image is reached through fio's plugin, the disk through fio's own `io_uring` engine on a
-//! prefilled file of the same file system, and fio's `null` engine shows what fio itself costs. All cells of a round run in random
-//! order; ratios are taken within rounds.
+//! Every cell is a real fio process. The image is reached through fio's plugin, the disk through fio's own
+//! `io_uring` engine on a prefilled file of the same file system, and fio's `null` engine shows what fio
+//! itself costs. All cells of a round run in random order; ratios are taken within rounds.
 
 mod campaign;
 pub(crate) mod compare;
@@ -66,7 +66,12 @@ pub(crate) fn summarize_plan(args: &CacheArgs) -> Result<String> {
 }
 
 /// Measures, and writes the results to `args.out`.
-pub(crate) fn run(args: &CacheArgs, image: &ImageUnderTest, sources: &Sources, show_progress: bool) -> Result<Written> {
+pub(crate) fn run(
+    args: &CacheArgs,
+    image: &ImageUnderTest,
+    sources: &Sources,
+    show_progress: bool,
+) -> Result<Written> {
     let matrix = args.matrix()?;
     let fio = Fio::probe(&args.fio)?;
     let plugin = args.plugin_path()?;

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A cache mode as QEMU means it, and librbd's own default beside them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// No cache; a write is acknowledged when the store acknowledges it.
@@ -15,7 +17,8 @@ pub(crate) enum Mode {
     Writethrough,
     /// Reads and writes are cached; a write is acknowledged by the cache.
     Writeback,
-    /// A write is acknowledged when it is queued, and reads are not cached: what librbd does by default when its cache is on.
+    /// A write is acknowledged when it is queued, and reads are not cached: what librbd does by default when
+    /// its cache is on.
     Writearound,
     /// No cache, and a flush after each write.
     Directsync,
@@ -60,7 +63,8 @@ impl Mode {
 pub(crate) enum Lane {
     /// The image, through fio's plugin.
     Image(Mode),
-    /// fio's own `io_uring` engine on a prefilled file of the same disk, O_DIRECT: what the disk gives a good program.
+    /// fio's own `io_uring` engine on a prefilled file of the same disk, O_DIRECT: what the disk gives a good
+    /// program.
     IoUring,
     /// fio's `null` engine: what fio itself costs.
     Null,

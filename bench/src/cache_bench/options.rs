@@ -92,7 +92,8 @@ impl CacheArgs {
         let or_default = |value: Option<Duration>, quick: u64, full: u64| {
             value.unwrap_or(Duration::from_millis(if self.quick { quick } else { full }))
         };
-        let clock = Clock { runtime: or_default(self.runtime, 1500, 3000), ramp: or_default(self.ramp, 500, 1000) };
+        let clock =
+            Clock { runtime: or_default(self.runtime, 1500, 3000), ramp: or_default(self.ramp, 500, 1000) };
         let repeats = self.repeats.unwrap_or(if self.quick { 3 } else { 6 });
         ensure!((1..=REPEATS_MAX).contains(&repeats), "--repeats must be between 1 and {REPEATS_MAX}");
         ensure!(!clock.runtime.is_zero(), "--runtime must not be zero");
@@ -103,7 +104,8 @@ impl CacheArgs {
         Ok(Matrix { jobs, lanes, clock, repeats, seed })
     }
 
-    /// Refuses an image of `bytes` that has no room for the working set of the cache hits, or no whole blocks of the largest size.
+    /// Refuses an image of `bytes` that has no room for the working set of the cache hits, or no whole blocks
+    /// of the largest size.
     pub(crate) fn check_size(&self, bytes: u64) -> Result<()> {
         ensure!(bytes >= 64 << 20, "the image must have 64 MiB or more to be measured on");
         ensure!(bytes.is_multiple_of(1 << 20), "the size must be a multiple of 1M");
@@ -120,7 +122,9 @@ impl CacheArgs {
     pub(crate) fn plugin_path(&self) -> Result<PathBuf> {
         let path = match &self.plugin {
             Some(path) => path.clone(),
-            None => std::env::current_exe().context("cannot find this program's own path")?.with_file_name("libfio_ringbd.so"),
+            None => std::env::current_exe()
+                .context("cannot find this program's own path")?
+                .with_file_name("libfio_ringbd.so"),
         };
         absolute(&path).with_context(|| {
             format!("there is no fio plugin at `{}` (build it: cargo build --release -p fio-ringbd; or name it: --plugin PATH)", path.display())
@@ -143,7 +147,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "m" | "min" => 60.0,
         _ => return Err(format!("`{text}` is not a time (write it like 1.5s, 200ms or 2m)")),
     };
-    let seconds = number.parse::<f64>().map_err(|_| format!("`{text}` is not a time (write it like 1.5s, 200ms or 2m)"))?;
+    let seconds = number
+        .parse::<f64>()
+        .map_err(|_| format!("`{text}` is not a time (write it like 1.5s, 200ms or 2m)"))?;
     Duration::try_from_secs_f64(seconds * scale)
         .ok()
         .filter(|duration| *duration <= Duration::from_secs(86_400))

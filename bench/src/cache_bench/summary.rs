@@ -12,9 +12,12 @@ pub(crate) fn summarize(cells: &mut [CellResult], latencies: &[Histogram]) {
     for index in 0..cells.len() {
         let cell = &cells[index];
         let reference = |lane: Lane| {
-            cells.iter().find(|other| other.job.name == cell.job.name && other.lane == lane && other.lane != cell.lane)
+            cells.iter().find(|other| {
+                other.job.name == cell.job.name && other.lane == lane && other.lane != cell.lane
+            })
         };
-        let summary = summarize_cell(cell, &latencies[index], reference(Lane::IoUring), reference(Lane::Null));
+        let summary =
+            summarize_cell(cell, &latencies[index], reference(Lane::IoUring), reference(Lane::Null));
         cells[index].summary = summary;
     }
 }
@@ -29,7 +32,8 @@ fn summarize_cell(
         Estimate::of(&cell.measured().map(|(_, measured)| value(measured)).collect::<Vec<_>>())
     };
     let percentile = |value: fn(&Percentiles<Option<f64>>) -> Option<f64>| {
-        let sample: Option<Vec<f64>> = cell.measured().map(|(_, measured)| value(&measured.latency_us)).collect();
+        let sample: Option<Vec<f64>> =
+            cell.measured().map(|(_, measured)| value(&measured.latency_us)).collect();
         sample.and_then(|sample| Estimate::of(&sample))
     };
     Some(Summary {
@@ -56,11 +60,16 @@ pub(crate) fn versus(cell: &CellResult, reference: &CellResult) -> Option<Versus
     let pairs: Vec<(&Measured, &Measured)> = cell
         .measured()
         .filter_map(|(round, measured)| {
-            reference.measured().find(|&(other, _)| other == round).map(|(_, reference)| (measured, reference))
+            reference
+                .measured()
+                .find(|&(other, _)| other == round)
+                .map(|(_, reference)| (measured, reference))
         })
         .collect();
     let of = |value: &dyn Fn(&Measured, &Measured) -> f64| {
-        Estimate::of(&pairs.iter().map(|&(measured, reference)| value(measured, reference)).collect::<Vec<_>>())
+        Estimate::of(
+            &pairs.iter().map(|&(measured, reference)| value(measured, reference)).collect::<Vec<_>>(),
+        )
     };
     let p99: Option<Vec<f64>> = pairs
         .iter()
@@ -74,7 +83,8 @@ pub(crate) fn versus(cell: &CellResult, reference: &CellResult) -> Option<Versus
     })
 }
 
-/// Tells the time that was spent in flushes from the rest. At queue depth one nothing overlaps, so the two add up to the run.
+/// Tells the time that was spent in flushes from the rest. At queue depth one nothing overlaps, so the two
+/// add up to the run.
 fn drain(job: &Job, cell: &CellResult) -> Option<Drain> {
     let burst_bytes = job.burst_bytes();
     let bursts: Vec<Burst> = cell.measured().filter_map(|(_, measured)| Burst::of(measured)).collect();
@@ -87,7 +97,8 @@ fn drain(job: &Job, cell: &CellResult) -> Option<Drain> {
         burst_bytes,
         acknowledged_iops: estimate(&|burst| burst.acknowledged_iops)?,
         acknowledged_bytes_per_second: estimate(&|burst| burst.acknowledged_iops * job.block_bytes as f64)?,
-        drain_bytes_per_second: estimate(&|burst| burst_bytes as f64 / burst.flush_seconds).filter(|_| drains),
+        drain_bytes_per_second: estimate(&|burst| burst_bytes as f64 / burst.flush_seconds)
+            .filter(|_| drains),
         time_to_clean_us: estimate(&|burst| burst.flush_seconds * 1e6).filter(|_| flushes),
         durable_iops: estimate(&|burst| burst.all_iops)?,
     })

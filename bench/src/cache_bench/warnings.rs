@@ -1,6 +1,7 @@
 //! Reasons not to believe a number.
 //!
-//! A tool that measures should doubt itself: each rule here names what was seen, in figures, and what to do about it.
+//! A tool that measures should doubt itself: each rule here names what was seen, in figures, and what to do
+//! about it.
 
 use std::time::Duration;
 
@@ -44,12 +45,17 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
     if let Some(summary) = &cell.summary {
         let noise = summary.iops.relative_half_width();
         if noise > NOISY {
-            warnings.push(format!("noisy: IOPS vary by ± {:.0} % between repeats (take more, or longer)", noise * 100.0));
+            warnings.push(format!(
+                "noisy: IOPS vary by ± {:.0} % between repeats (take more, or longer)",
+                noise * 100.0
+            ));
         }
     }
     let runs: Vec<&Measured> = cell.measured().map(|(_, measured)| measured).collect();
     let count = |rule: &dyn Fn(&Measured) -> bool| runs.iter().filter(|run| rule(run)).count();
-    let of_all = |bad: usize| if bad == 1 { "one repeat".to_owned() } else { format!("{bad} of {} repeats", runs.len()) };
+    let of_all = |bad: usize| {
+        if bad == 1 { "one repeat".to_owned() } else { format!("{bad} of {} repeats", runs.len()) }
+    };
     let short = count(&|run| run.seconds < SHORT.as_secs_f64() || run.ios < IOS_MIN);
     if short > 0 {
         warnings.push(format!(
@@ -62,7 +68,10 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
     if !cell.job.is_burst() {
         let drifting = count(&|run| drift(&run.rates).is_some_and(|drift| drift.abs() > DRIFT));
         if drifting * 2 > runs.len() {
-            let worst = runs.iter().filter_map(|run| drift(&run.rates)).fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+            let worst = runs
+                .iter()
+                .filter_map(|run| drift(&run.rates))
+                .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
             warnings.push(format!(
                 "not steady: in {} the rate moved between the first and the last third, by up to {:+.0} % (take a longer --ramp)",
                 of_all(drifting),
@@ -71,7 +80,10 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
         }
         let stalled = count(&|run| has_stall(&run.rates));
         if stalled > 0 {
-            warnings.push(format!("stalls: in {} the rate fell below a tenth of its median for 0.1 s", of_all(stalled)));
+            warnings.push(format!(
+                "stalls: in {} the rate fell below a tenth of its median for 0.1 s",
+                of_all(stalled)
+            ));
         }
     }
     warnings
@@ -80,7 +92,8 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
 /// What disturbed the machine, over all runs.
 fn doubt_machine(results: &Results) -> Vec<String> {
     let mut warnings = Vec::new();
-    let runs: Vec<&Measured> = results.cells.iter().flat_map(|cell| cell.measured().map(|(_, measured)| measured)).collect();
+    let runs: Vec<&Measured> =
+        results.cells.iter().flat_map(|cell| cell.measured().map(|(_, measured)| measured)).collect();
     let mut tell = |limit: f64, of: &dyn Fn(&Measured) -> Option<f64>, who: &str, advice: &str| {
         let values: Vec<f64> = runs.iter().filter_map(|run| of(run)).collect();
         let above = values.iter().filter(|&&cores| cores > limit).count();
@@ -92,12 +105,23 @@ fn doubt_machine(results: &Results) -> Vec<String> {
             ));
         }
     };
-    tell(OTHERS_CORES, &|run| run.others_cores, "other programs and interrupts", "end them, and trust ratios more than absolute figures");
-    tell(STOLEN_CORES, &|run| run.stolen_cores, "other machines on this host", "trust ratios more than absolute figures");
+    tell(
+        OTHERS_CORES,
+        &|run| run.others_cores,
+        "other programs and interrupts",
+        "end them, and trust ratios more than absolute figures",
+    );
+    tell(
+        STOLEN_CORES,
+        &|run| run.stolen_cores,
+        "other machines on this host",
+        "trust ratios more than absolute figures",
+    );
     warnings
 }
 
-/// How far the mean rate of the last third is from that of the first; `None` for a run too short to cut in three.
+/// How far the mean rate of the last third is from that of the first; `None` for a run too short to cut in
+/// three.
 fn drift(rates: &[f64]) -> Option<f64> {
     let third = rates.len() / 3;
     if third < 3 {

@@ -81,7 +81,10 @@ pub(super) fn measure(args: &CacheArgs, global: &Global) -> Result<(), Failure> 
     let runs = written.results.cells.iter().flat_map(|cell| &cell.runs);
     let (failed, all) = (runs.clone().filter(|run| run.error.is_some()).count(), runs.count());
     if failed > 0 {
-        return Err(Failure::new(1, format!("{failed} of {all} runs failed; the reasons stand with the results")));
+        return Err(Failure::new(
+            1,
+            format!("{failed} of {all} runs failed; the reasons stand with the results"),
+        ));
     }
     Ok(())
 }

@@ -98,7 +98,11 @@ impl ImageInfo {
         line(format_args!("flags: {}", self.flags.join(", ")));
         line(format_args!("create_timestamp: {}", self.create_timestamp));
         line(format_args!("modify_timestamp: {}", self.modify_timestamp));
-        line(format_args!("allocated: {}{}", human(self.allocated), if self.thick { ", thick-provisioned" } else { "" }));
+        line(format_args!(
+            "allocated: {}{}",
+            human(self.allocated),
+            if self.thick { ", thick-provisioned" } else { "" }
+        ));
         text
     }
 }

@@ -42,7 +42,9 @@ impl Ls {
             (Format::Json, true) => print_json(&images.iter().map(Row::of).collect::<Vec<_>>()),
             (Format::Json, false) => print_json(&images.iter().map(|image| &image.name).collect::<Vec<_>>()),
             (Format::Plain, true) => print(&table(&images)),
-            (Format::Plain, false) => print(&images.iter().fold(String::new(), |text, image| text + &image.name + "\n")),
+            (Format::Plain, false) => {
+                print(&images.iter().fold(String::new(), |text, image| text + &image.name + "\n"))
+            }
         }
     }
 }

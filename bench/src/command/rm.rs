@@ -25,9 +25,7 @@ impl Rm {
         let size = store.image(session.name()).map_or(0, |image| image.size);
         let bar = Progress::bytes(global.progress(), "Removing image", size);
         let mut progress = |done: u64, all: u64| bar.set(share(size, done, all));
-        store
-            .remove(session.name(), &mut progress)
-            .map_err(|error| Failure::of("delete error", &error))?;
+        store.remove(session.name(), &mut progress).map_err(|error| Failure::of("delete error", &error))?;
         bar.finish();
         Ok(())
     }

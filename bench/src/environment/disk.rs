@@ -40,12 +40,16 @@ impl Disk {
             mount_options: mount.options.clone(),
             ..Disk::default()
         };
-        let Ok(mut device) = sys.join("dev/block").join(&mount.device_number).canonicalize() else { return disk };
+        let Ok(mut device) = sys.join("dev/block").join(&mount.device_number).canonicalize() else {
+            return disk;
+        };
         // A partition's directory lies within that of its disk.
         if device.join("partition").exists() {
             device.pop();
         }
-        let read = |name: &str| fs::read_to_string(device.join(name)).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let read = |name: &str| {
+            fs::read_to_string(device.join(name)).map(|text| text.trim().to_owned()).unwrap_or_default()
+        };
         disk.device = device.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         disk.model = read("device/model");
         if disk.model.is_empty() && disk.device.starts_with("vd") {

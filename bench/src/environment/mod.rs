@@ -115,7 +115,8 @@ fn memory_bytes() -> Option<u64> {
 fn hypervisor(cpu_info: &str) -> Option<String> {
     let flags = field_of(cpu_info, "flags")?;
     flags.split(' ').any(|flag| flag == "hypervisor").then(|| {
-        fs::read_to_string("/sys/class/dmi/id/sys_vendor").map_or_else(|_| "yes, its kind unknown".to_owned(), |vendor| vendor.trim().to_owned())
+        fs::read_to_string("/sys/class/dmi/id/sys_vendor")
+            .map_or_else(|_| "yes, its kind unknown".to_owned(), |vendor| vendor.trim().to_owned())
     })
 }
 

@@ -7,7 +7,8 @@ pub(super) fn linear_ticks(most: f64) -> Vec<f64> {
     }
     let raw = most / 4.0;
     let scale = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * scale).find(|step| *step >= raw * 0.999);
+    let step =
+        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * scale).find(|step| *step >= raw * 0.999);
     let step = step.unwrap_or(10.0 * scale);
     let steps = (most / step - 1e-9).ceil().max(1.0) as usize;
     (0..=steps).map(|index| index as f64 * step).collect()
@@ -20,7 +21,8 @@ pub(super) fn decades(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|exponent| 10f64.powi(exponent)).collect()
 }
 
-/// Moves labels apart: positions in the order given, each at least `gap` from the next, as near as can be to where they were.
+/// Moves labels apart: positions in the order given, each at least `gap` from the next, as near as can be to
+/// where they were.
 pub(super) fn spread_labels(positions: &mut [f64], gap: f64, limits: (f64, f64)) {
     let mut order: Vec<usize> = (0..positions.len()).collect();
     order.sort_by(|&a, &b| positions[a].total_cmp(&positions[b]));
@@ -47,7 +49,10 @@ mod tests {
         assert_eq!(linear_ticks(0.0), [0.0, 1.0]);
         for most in [0.003, 0.7, 1.0, 9.99, 55.0, 3.1e6] {
             let ticks = linear_ticks(most);
-            assert!((4..=6).contains(&ticks.len()) && *ticks.last().unwrap() >= most * 0.999, "{most}: {ticks:?}");
+            assert!(
+                (4..=6).contains(&ticks.len()) && *ticks.last().unwrap() >= most * 0.999,
+                "{most}: {ticks:?}"
+            );
         }
     }
 

@@ -104,7 +104,12 @@ mod tests {
     #[test]
     fn a_row_without_a_value_says_why() {
         let rows = [
-            Bar { label: "none".into(), class: "none".into(), value: Estimate::of(&[1.0, 2.0, 3.0]), note: "" },
+            Bar {
+                label: "none".into(),
+                class: "none".into(),
+                value: Estimate::of(&[1.0, 2.0, 3.0]),
+                note: "",
+            },
             Bar { label: "unsafe".into(), class: "unsafe".into(), value: None, note: "flush ignored" },
         ];
         let svg = bars("a plot", &rows, count);

@@ -13,7 +13,8 @@ const BOTTOM: f64 = 26.0;
 const LABEL_GAP: f64 = 12.5;
 
 /// The percentiles that the axis names, and that get a dot.
-const NAMED: [(f64, &str); 5] = [(0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")];
+const NAMED: [(f64, &str); 5] =
+    [(0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")];
 
 /// One lane's curve.
 #[derive(Debug)]
@@ -55,7 +56,8 @@ pub(super) fn curves(description: &str, curves: &[Curve]) -> Option<String> {
     let mut label_y = Vec::new();
     let mut labels = Vec::new();
     for curve in curves {
-        let points: Vec<(f64, f64)> = shown(curve).into_iter().map(|(quantile, us)| (x(quantile), y(us))).collect();
+        let points: Vec<(f64, f64)> =
+            shown(curve).into_iter().map(|(quantile, us)| (x(quantile), y(us))).collect();
         let Some(&last) = points.last() else { continue };
         drawing.polyline(&format!("curve {}", curve.class), &points);
         for (quantile, name) in NAMED {
@@ -83,10 +85,7 @@ fn nines(quantile: f64) -> f64 {
 
 /// The curve's value at `quantile`, from its nearest point.
 fn at(points: &[(f64, f64)], quantile: f64) -> Option<f64> {
-    points
-        .iter()
-        .find(|&&(other, _)| (nines(other) - nines(quantile)).abs() < 0.026)
-        .map(|&(_, us)| us)
+    points.iter().find(|&&(other, _)| (nines(other) - nines(quantile)).abs() < 0.026).map(|&(_, us)| us)
 }
 
 fn decade_name(us: f64) -> String {
@@ -110,7 +109,8 @@ mod tests {
     #[test]
     fn a_plot_needs_points() {
         assert!(curves("", &[]).is_none());
-        let points: Vec<_> = (1..60).map(|step| (1.0 - 10f64.powf(-f64::from(step) * 0.05), f64::from(step))).collect();
+        let points: Vec<_> =
+            (1..60).map(|step| (1.0 - 10f64.powf(-f64::from(step) * 0.05), f64::from(step))).collect();
         assert_eq!(at(&points, 0.9), Some(20.0));
         assert_eq!(at(&points, 0.9999), None);
         let svg = curves("x", &[Curve { label: "none".into(), class: "none".into(), points }]).unwrap();

@@ -1,7 +1,8 @@
 //! The HTML report: one file that needs nothing else, in light and dark, on a screen or on paper.
 //!
-//! The plots are written as SVG whose colours are CSS classes, so that one plot serves both colour schemes, and every mark has a title
-//! for the pointer. Lanes keep their colour throughout; no plot relies on colour alone.
+//! The plots are written as SVG whose colours are CSS classes, so that one plot serves both colour schemes,
+//! and every mark has a title for the pointer. Lanes keep their colour throughout; no plot relies on colour
+//! alone.
 
 mod axis;
 mod bars;

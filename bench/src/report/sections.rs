@@ -37,8 +37,10 @@ fn minutes(seconds: f64) -> String {
 
 /// The numbers in sentences.
 pub(super) fn findings(results: &Results) -> String {
-    let items: Vec<String> =
-        cache_bench::findings(results).iter().map(|finding| format!("<li>{}</li>\n", escape(finding))).collect();
+    let items: Vec<String> = cache_bench::findings(results)
+        .iter()
+        .map(|finding| format!("<li>{}</li>\n", escape(finding)))
+        .collect();
     if items.is_empty() {
         return String::new();
     }
@@ -51,9 +53,13 @@ pub(super) fn doubts(results: &Results) -> String {
     if results.warnings.is_empty() && in_cells == 0 {
         return String::new();
     }
-    let mut items: Vec<String> = results.warnings.iter().map(|warning| format!("<li>{}</li>\n", escape(warning))).collect();
+    let mut items: Vec<String> =
+        results.warnings.iter().map(|warning| format!("<li>{}</li>\n", escape(warning))).collect();
     if in_cells > 0 {
-        items.push(format!("<li>{in_cells} of {} cells have warnings of their own; they stand below their plots</li>\n", results.cells.len()));
+        items.push(format!(
+            "<li>{in_cells} of {} cells have warnings of their own; they stand below their plots</li>\n",
+            results.cells.len()
+        ));
     }
     format!("<h2>Reasons for doubt</h2>\n<div class=\"doubts\"><ul>\n{}</ul></div>\n", items.concat())
 }
@@ -73,13 +79,21 @@ pub(super) fn bursts(results: &Results) -> String {
                 label: cell.lane.to_string(),
                 class: cell.lane.name().to_owned(),
                 value: value(drain),
-                note: if cell.lane.mode().is_some_and(|mode| !mode.honours_flush()) { "the flush is ignored" } else { "nothing to drain" },
+                note: if cell.lane.mode().is_some_and(|mode| !mode.honours_flush()) {
+                    "the flush is ignored"
+                } else {
+                    "nothing to drain"
+                },
             })
             .collect();
         format!("<div><h4>{title}</h4>\n{}</div>\n", bars(title, &rows, show))
     };
     let plots = [
-        plot("Acknowledged: writes while nothing but the acknowledgement is waited for", &|d| Some(d.acknowledged_bytes_per_second), byte_rate),
+        plot(
+            "Acknowledged: writes while nothing but the acknowledgement is waited for",
+            &|d| Some(d.acknowledged_bytes_per_second),
+            byte_rate,
+        ),
         plot("Drained: the burst over the time of its flush", &|d| d.drain_bytes_per_second, byte_rate),
         plot("Time until clean: how long the flush takes", &|d| d.time_to_clean_us, micros),
         plot("All together: writes per second until durable", &|d| Some(d.durable_iops), count),
@@ -106,7 +120,11 @@ fn job_card(results: &Results, job: &Job) -> String {
     let cells: Vec<&CellResult> = results.cells.iter().filter(|cell| cell.job.name == job.name).collect();
     // Next to a disk the null engine's rate dwarfs everything; beside cache hits it is the measure.
     let fits = job.fits(results.settings.cache_bytes);
-    let rates: Vec<Bar> = cells.iter().filter(|cell| fits || cell.lane != Lane::Null).map(|cell| bar(cell, Figure::Iops)).collect();
+    let rates: Vec<Bar> = cells
+        .iter()
+        .filter(|cell| fits || cell.lane != Lane::Null)
+        .map(|cell| bar(cell, Figure::Iops))
+        .collect();
     let costs: Vec<Bar> = cells.iter().map(|cell| bar(cell, Figure::Cpu)).collect();
     let latencies: Vec<Curve> = cells
         .iter()
@@ -117,7 +135,9 @@ fn job_card(results: &Results, job: &Job) -> String {
         })
         .collect();
     let latency = curves(&format!("Latency percentiles of {}", job.name), &latencies)
-        .map_or(String::new(), |plot| format!("<div><h4>Latency within which a share of the I/Os ended</h4>\n{plot}</div>\n"));
+        .map_or(String::new(), |plot| {
+            format!("<div><h4>Latency within which a share of the I/Os ended</h4>\n{plot}</div>\n")
+        });
     format!(
         "<section class=\"card\" id=\"{name}\"><h3>{name}</h3>\n<p class=\"purpose\">{}. {}.</p>\n<div class=\"plots\">\n\
          <div><h4>IOPS</h4>\n{}<h4>CPU per I/O, user and system, whole process</h4>\n{}</div>\n{latency}</div>\n{}\
@@ -154,12 +174,29 @@ fn cell_doubts(results: &Results, job: &str) -> String {
         .collect();
     match doubts.len() {
         0..=2 => doubts.concat(),
-        many => format!("<details><summary class=\"doubt\">{many} reasons for doubt</summary>{}</details>\n", doubts.concat()),
+        many => format!(
+            "<details><summary class=\"doubt\">{many} reasons for doubt</summary>{}</details>\n",
+            doubts.concat()
+        ),
     }
 }
 
 fn job_table(cells: &[&CellResult]) -> String {
-    let head = ["lane", "IOPS", "rate", "CPU per I/O", "p50", "p90", "p99", "p99.9", "p99.99", "IOPS : disk", "CPU : disk", "p99 : disk", "CPU − fio"];
+    let head = [
+        "lane",
+        "IOPS",
+        "rate",
+        "CPU per I/O",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "p99.99",
+        "IOPS : disk",
+        "CPU : disk",
+        "p99 : disk",
+        "CPU − fio",
+    ];
     let head: String = head.iter().map(|title| format!("<th>{title}</th>")).collect();
     let rows: String = cells.iter().map(|cell| table_row(cell)).collect();
     format!("<table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table>")
@@ -197,7 +234,11 @@ fn table_row(cell: &CellResult) -> String {
 /// How to read it.
 pub(super) fn reading(results: &Results) -> String {
     let repeats = results.settings.repeats;
-    let coverage = results.cells.iter().find_map(|cell| cell.summary.as_ref()).map_or(0.0, |summary| summary.iops.coverage);
+    let coverage = results
+        .cells
+        .iter()
+        .find_map(|cell| cell.summary.as_ref())
+        .map_or(0.0, |summary| summary.iops.coverage);
     let caches: String = results
         .settings
         .caches

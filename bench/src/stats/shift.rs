@@ -1,7 +1,8 @@
 //! How much two samples differ: the Hodges–Lehmann shift with its exact rank interval.
 //!
-//! The ratio of two small samples is estimated as the median of all pairwise ratios; the interval is the one that the Mann–Whitney
-//! test gives, with exact counts. No assumption but that both samples have the same shape.
+//! The ratio of two small samples is estimated as the median of all pairwise ratios; the interval is the one
+//! that the Mann–Whitney test gives, with exact counts. No assumption but that both samples have the same
+//! shape.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,8 @@ fn interval_rank(n: usize, m: usize) -> (usize, f64) {
     best
 }
 
-/// How many of the orderings of `n` and `m` values have U = 0, 1, … n·m: the coefficients of the Gaussian binomial.
+/// How many of the orderings of `n` and `m` values have U = 0, 1, … n·m: the coefficients of the Gaussian
+/// binomial.
 fn mann_whitney_counts(n: usize, m: usize) -> Vec<f64> {
     let length = n * m + 1;
     let mut counts = vec![0.0; length];
@@ -99,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_plain_doubling() {
-        let shift = ratio_shift(&[100.0, 101.0, 99.0, 100.0, 100.5], &[200.0, 202.0, 198.0, 200.0, 201.0]).unwrap();
+        let shift =
+            ratio_shift(&[100.0, 101.0, 99.0, 100.0, 100.5], &[200.0, 202.0, 198.0, 200.0, 201.0]).unwrap();
         assert!((shift.ratio - 2.0).abs() < 0.02 && shift.beyond_noise());
         assert!(ratio_shift(&[1.0], &[0.0]).is_none());
     }

@@ -42,9 +42,9 @@ impl Target {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Target::File(file) => {
-                data_runs(bytes).into_iter().try_for_each(|run| file.write_all_at(&bytes[run.clone()], offset + run.start as u64))
-            }
+            Target::File(file) => data_runs(bytes)
+                .into_iter()
+                .try_for_each(|run| file.write_all_at(&bytes[run.clone()], offset + run.start as u64)),
             Target::Stream(stream) => stream.write_all(bytes),
         }
     }
@@ -58,7 +58,11 @@ impl Target {
 }
 
 /// Copies all of `image` to `target`. `progress` is told up to where it is done.
-pub(crate) fn export(image: &Image, target: &mut Target, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+pub(crate) fn export(
+    image: &Image,
+    target: &mut Target,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Failure> {
     let fail = |error: io::Error| Failure::of_io("export error", &error);
     let size = image.size();
     target.begin(size).map_err(fail)?;

@@ -15,15 +15,21 @@ const GROW_BYTES_MIN: u64 = 1 << 30;
 
 type End = (ringbd::Result<u64>, Buf);
 
-/// Copies all of `source` to the start of `image`, and makes it durable. A stream resizes the image to its own length. `progress` is
-/// told up to where it is done.
-pub(crate) fn import(source: &mut Source, image: &Image, progress: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+/// Copies all of `source` to the start of `image`, and makes it durable. A stream resizes the image to its
+/// own length. `progress` is told up to where it is done.
+pub(crate) fn import(
+    source: &mut Source,
+    image: &Image,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Failure> {
     let grows = source.size().is_none();
     let mut writes = Writes::new(image);
     let mut end = 0;
     loop {
         let mut buf = writes.buffer()?;
-        let chunk = source.read_chunk(&mut buf).map_err(|error| Failure::of_io("import failed: cannot read the source", &error))?;
+        let chunk = source
+            .read_chunk(&mut buf)
+            .map_err(|error| Failure::of_io("import failed: cannot read the source", &error))?;
         let Some((offset, read)) = chunk else { break };
         end = offset + read as u64;
         if grows && end > image.size() {

@@ -57,7 +57,9 @@ impl Source {
     pub(super) fn read_chunk(&mut self, buffer: &mut [u8]) -> io::Result<Option<(u64, usize)>> {
         let (start, read) = match self {
             Source::File { file, size, offset } => {
-                let Some(start) = next_data(file, *offset)?.filter(|start| start < size) else { return Ok(None) };
+                let Some(start) = next_data(file, *offset)?.filter(|start| start < size) else {
+                    return Ok(None);
+                };
                 // Keep to multiples of the chunk, so that requests stay within objects.
                 let start = start - start % buffer.len() as u64;
                 let start = start.max(*offset);

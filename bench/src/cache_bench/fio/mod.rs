@@ -26,7 +26,10 @@ impl Fio {
     /// Asks the binary at `path` for its version.
     pub(crate) fn probe(path: &Path) -> Result<Fio> {
         let output = Command::new(path).arg("--version").output().with_context(|| {
-            format!("cannot run fio as `{}` (install it: apt-get install fio; or name it: --fio PATH)", path.display())
+            format!(
+                "cannot run fio as `{}` (install it: apt-get install fio; or name it: --fio PATH)",
+                path.display()
+            )
         })?;
         ensure!(output.status.success(), "`{} --version` failed: {}", path.display(), output.status);
         let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
