@@ -15,7 +15,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Over `bytes`, with the rate.
     pub(crate) fn bytes(visible: bool, what: &str, bytes: u64) -> Progress {
-        let style = "{prefix} {wide_bar:.cyan/dim} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+        let style = "{prefix} {wide_bar:.cyan/dim} {binary_bytes} of {binary_total_bytes}, \
+                     {binary_bytes_per_sec}, {eta} left";
         Progress::new(visible, what, bytes, style)
     }
 

@@ -38,7 +38,8 @@ impl ImageUnderTest {
                 return Err(Failure::new(
                     17,
                     format!(
-                        "image {name} exists; measuring overwrites it (say --overwrite, or name an image that does not exist)"
+                        "image {name} exists; measuring overwrites it (say --overwrite, or name an \
+                         image that does not exist)"
                     ),
                 ));
             }

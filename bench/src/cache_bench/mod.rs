@@ -30,9 +30,9 @@ use ringbd::config::Sources;
 pub(crate) use findings::findings;
 pub(crate) use image::{ImageUnderTest, provide};
 pub(crate) use job::Job;
-pub(crate) use mode::Lane;
+pub(crate) use mode::{Lane, Mode};
 pub(crate) use options::CacheArgs;
-pub(crate) use results::{CellResult, Drain, Results};
+pub(crate) use results::{CellResult, Drain, Results, Versus};
 
 use self::campaign::Campaign;
 use self::fio::Fio;

@@ -127,7 +127,11 @@ impl CacheArgs {
                 .with_file_name("libfio_ringbd.so"),
         };
         absolute(&path).with_context(|| {
-            format!("there is no fio plugin at `{}` (build it: cargo build --release -p fio-ringbd; or name it: --plugin PATH)", path.display())
+            format!(
+                "there is no fio plugin at `{}` (build it: cargo build --release -p fio-ringbd; or name it: \
+                 --plugin PATH)",
+                path.display()
+            )
         })
     }
 }

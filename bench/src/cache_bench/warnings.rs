@@ -73,7 +73,8 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
                 .filter_map(|run| drift(&run.rates))
                 .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
             warnings.push(format!(
-                "not steady: in {} the rate moved between the first and the last third, by up to {:+.0} % (take a longer --ramp)",
+                "not steady: in {} the rate moved between the first and the last third, by up to \
+                 {:+.0} % (take a longer --ramp)",
                 of_all(drifting),
                 worst * 100.0
             ));
