@@ -10,8 +10,9 @@ use crate::command::Command;
 
 /// RBD images on a thread-per-core engine: manage them, and measure their cache modes.
 ///
-/// An image is named as POOL/IMAGE, or as QEMU does: rbd:POOL/IMAGE:option=value. The environment is read as by Ceph's tools
-/// (CEPH_CONF, CEPH_ARGS); RINGBD_STORE names the embedded store, RINGBD_LOG says what to log.
+/// An image is named as POOL/IMAGE, or as QEMU does: rbd:POOL/IMAGE:option=value. The environment is read as
+/// by Ceph's tools (CEPH_CONF, CEPH_ARGS); RINGBD_STORE names the embedded store, RINGBD_LOG says what to
+/// log.
 #[derive(Debug, Parser)]
 #[command(name = "ringbd", version, propagate_version = true, max_term_width = 110)]
 pub(crate) struct Cli {

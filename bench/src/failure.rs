@@ -1,7 +1,7 @@
 //! How a command fails: a message and an exit code as the `rbd` tool gives them.
 //!
-//! The first line is `rbd`'s: `ringbd: error opening image foo: (2) No such file or directory`; the next says what exactly and what to
-//! do. The exit code is the errno.
+//! The first line is `rbd`'s: `ringbd: error opening image foo: (2) No such file or directory`; the next says
+//! what exactly and what to do. The exit code is the errno.
 
 use std::process::ExitCode;
 
@@ -94,8 +94,15 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// The exit code of a command line that makes no sense.
-pub(crate) fn usage_exit_code() -> ExitCode {
+/// Prints what is wrong with a command line, or the help that it asked for, and gives the exit code.
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Printing fails only when nobody listens.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    eprint!("ringbd: {}", text.strip_prefix("error: ").unwrap_or(&text));
     exit_code(INVALID)
 }
 
@@ -115,7 +122,7 @@ mod tests {
         let failure = Failure::of("error opening image foo", &error);
         assert_eq!(failure.message, "error opening image foo: (2) No such file or directory");
         assert_eq!(failure.errno, 2);
-        let failure = Failure::of_io("cannot open `x`", &std::io::Error::from_raw_os_error(13));
+        let failure = Failure::of_io("cannot open `x`", &io::Error::from_raw_os_error(13));
         assert_eq!(failure.message, "cannot open `x`: (13) Permission denied");
     }
 }

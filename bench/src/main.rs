@@ -1,4 +1,5 @@
-//! The `ringbd` command: images of the embedded store in the manner of the `rbd` tool, and benchmarks with their reports.
+//! The `ringbd` command: images of the embedded store in the manner of the `rbd` tool, and benchmarks with
+//! their reports.
 
 #![forbid(unsafe_code)]
 
@@ -23,9 +24,7 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no failure. Printing fails only when nobody listens.
-            let _ = error.print();
-            return if error.use_stderr() { failure::usage_exit_code() } else { ExitCode::SUCCESS };
+            return failure::report_usage(&error);
         }
     };
     start_log();

@@ -1,4 +1,5 @@
-//! Progress bars for whatever takes long. They go to stderr, only to a terminal, and not with `--no-progress`.
+//! Progress bars for whatever takes long. They go to stderr, only to a terminal, and not with
+//! `--no-progress`.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -14,7 +15,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Over `bytes`, with the rate.
     pub(crate) fn bytes(visible: bool, what: &str, bytes: u64) -> Progress {
-        let style = "{prefix} {wide_bar:.cyan/dim} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+        let style = "{prefix} {wide_bar:.cyan/dim} {binary_bytes} of {binary_total_bytes}, \
+                     {binary_bytes_per_sec}, {eta} left";
         Progress::new(visible, what, bytes, style)
     }
 

@@ -74,7 +74,8 @@ impl Campaign {
         modes.into_iter().map(describe).collect()
     }
 
-    /// Writes every byte of the image and of the file beside it, so that no cell measures allocation or holes.
+    /// Writes every byte of the image and of the file beside it, so that no cell measures allocation or
+    /// holes.
     pub(crate) fn fill(&self) -> Result<()> {
         let planned = Duration::from_secs(10 + self.targets.image_bytes / FILL_RATE_MIN);
         for (lane, what) in [(Lane::IoUring, "the file"), (Lane::Image(Mode::None), "the image")] {

@@ -1,8 +1,9 @@
 //! `ringbd bench compare A B`: what changed from one result to another, beyond the noise.
 //!
-//! Absolute figures of two runs mean little on a shared machine, so each image cell is first divided, round by round, by the
-//! reference that ran beside it: fio's io_uring engine, or fio's null engine for cache hits, which never see the disk. A cell has
-//! changed when the interval of the ratio leaves out 1 *and* the change is larger than the threshold.
+//! Absolute figures of two runs mean little on a shared machine, so each image cell is first divided, round
+//! by round, by the reference that ran beside it: fio's io_uring engine, or fio's null engine for cache hits,
+//! which never see the disk. A cell has changed when the interval of the ratio leaves out 1 *and* the change
+//! is larger than the threshold.
 
 use serde::Serialize;
 
@@ -66,7 +67,8 @@ pub(crate) struct Change {
     pub(crate) job: String,
     pub(crate) lane: Lane,
     pub(crate) metric: Metric,
-    /// The lane that both sides were divided by; `None` for a reference lane itself and where the reference is missing.
+    /// The lane that both sides were divided by; `None` for a reference lane itself and where the reference
+    /// is missing.
     pub(crate) relative_to: Option<Lane>,
     /// After over before.
     pub(crate) shift: Shift,

@@ -5,7 +5,8 @@ use super::results::{CellResult, Results, Summary};
 use super::summary::versus;
 use crate::figures::{byte_rate, count, micros, ratio, ratio_with_interval};
 
-/// The sentences, most important first. Each rests on ratios within rounds wherever there is something to compare with.
+/// The sentences, most important first. Each rests on ratios within rounds wherever there is something to
+/// compare with.
 pub(crate) fn findings(results: &Results) -> Vec<String> {
     [
         uncached_against_the_disk(results, "randread-qd32", "reads 4 KiB at random, 32 in flight,"),
@@ -58,7 +59,8 @@ fn cache_hits(results: &Results) -> Option<String> {
     let cell = summary(results.cell(job, lane)?)?;
     let versus = cell.versus_null.as_ref()?;
     Some(format!(
-        "A cache hit ({lane}) costs {} of CPU more than fio's null engine, which does nothing; that is {} IOPS, {} of null's.",
+        "A cache hit ({lane}) costs {} of CPU more than fio's null engine, which does nothing; that is {} IOPS, \
+         {} of null's.",
         micros(versus.cpu_difference_us.median),
         count(cell.iops.median),
         ratio_with_interval(&versus.iops_ratio),
@@ -80,10 +82,17 @@ fn writeback_against_none(results: &Results, job: &str, what: &str) -> Option<St
     let gain = versus(writeback, none)?;
     let mut sentence =
         format!("For {what}, writeback gives {} the IOPS of none", ratio_with_interval(&gain.iops_ratio));
+<<<<<<< HEAD
     if let Some(through) = results.cell(job, Lane::Image(Mode::Writethrough)) {
         if let Some(gain) = versus(through, none) {
             sentence += &format!(" and writethrough {}", ratio_with_interval(&gain.iops_ratio));
         }
+=======
+    let through =
+        results.cell(job, Lane::Image(Mode::Writethrough)).and_then(|through| versus(through, none));
+    if let Some(gain) = through {
+        sentence += &format!(" and writethrough {}", ratio_with_interval(&gain.iops_ratio));
+>>>>>>> bench
     }
     Some(sentence + ".")
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ringbd::World;
-use ringbd::store::{CreateImage, CreateStore, OpenMode, StoreError, is_store, Store};
+use ringbd::store::{CreateImage, CreateStore, OpenMode, Store, StoreError, is_store};
 
 use super::options::CacheArgs;
 use crate::cli::Global;
@@ -35,7 +35,13 @@ impl ImageUnderTest {
             Ok(record) if args.overwrite => (record.size >> 20 << 20, false),
             Ok(_) => {
                 let name = session.spec.short();
-                return Err(Failure::new(17, format!("image {name} exists; measuring overwrites it (say --overwrite, or name an image that does not exist)")));
+                return Err(Failure::new(
+                    17,
+                    format!(
+                        "image {name} exists; measuring overwrites it (say --overwrite, or name an \
+                         image that does not exist)"
+                    ),
+                ));
             }
             Err(StoreError::NotFound { .. }) => {
                 create(&store, &session, args.size)?;
@@ -46,7 +52,8 @@ impl ImageUnderTest {
         args.check_size(bytes)?;
         let (pool, image) = (session.spec.pool.clone(), session.spec.image.clone());
         // fio runs in a folder of its own.
-        let dir = store.dir().canonicalize().map_err(|error| Failure::of_io("cannot find the store", &error))?;
+        let dir =
+            store.dir().canonicalize().map_err(|error| Failure::of_io("cannot find the store", &error))?;
         Ok(ImageUnderTest { session, pool, image, store: dir, bytes, temporary })
     }
 
@@ -69,7 +76,8 @@ pub(crate) fn provide(global: &Global, image: &str, bytes: u64) -> Result<(), Fa
     let store = if exists {
         session.open_store(OpenMode::ReadWrite)?
     } else {
-        Store::create(&world, dir, &CreateStore::default()).map_err(|error| Failure::of("store create error", &error))?
+        Store::create(&world, dir, &CreateStore::default())
+            .map_err(|error| Failure::of("store create error", &error))?
     };
     match store.image(session.name()) {
         Ok(_) => Ok(()),

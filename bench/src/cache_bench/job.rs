@@ -135,7 +135,8 @@ impl Job {
         self.cache_state == CacheState::Warm && self.working_set_bytes.is_some_and(|set| set <= cache_bytes)
     }
 
-    /// Whether the job is bursts of writes with a flush after each: then acknowledging and draining can be told apart.
+    /// Whether the job is bursts of writes with a flush after each: then acknowledging and draining can be
+    /// told apart.
     pub(crate) fn is_burst(&self) -> bool {
         self.flush_every.is_some_and(|writes| writes > 1)
     }
@@ -177,7 +178,8 @@ impl Job {
 /// Every job, in the order of the tables.
 pub(crate) fn all_jobs() -> Vec<Job> {
     use Pattern::{RandRead, RandRw, RandWrite, Read, Write};
-    // Half of the default cache of 32 MiB: it fits with room to spare, and four objects spread over the cores.
+    // Half of the default cache of 32 MiB: it fits with room to spare, and four objects spread over the
+    // cores.
     let hits = 16 * MIB;
     vec![
         Job::new("randread-qd1", RandRead, "Latency of a random read; the image is larger than the cache")
@@ -213,7 +215,8 @@ pub(crate) fn all_jobs() -> Vec<Job> {
     ]
 }
 
-/// The jobs that `patterns` select; a `*` stands for any characters. An unknown name is an error that lists the known ones.
+/// The jobs that `patterns` select; a `*` stands for any characters. An unknown name is an error that lists
+/// the known ones.
 pub(crate) fn select_jobs(patterns: &[String]) -> Result<Vec<Job>, String> {
     let all = all_jobs();
     for pattern in patterns {

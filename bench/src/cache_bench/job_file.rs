@@ -1,7 +1,8 @@
 //! The fio job file and the Ceph configuration of one cell.
 //!
-//! Both are kept beside the results, so that any cell can be run again by hand with plain fio. The cache mode goes through the
-//! plugin's `cache` option; the configuration file holds only sizes, because a `rbd_cache` there would win over it.
+//! Both are kept beside the results, so that any cell can be run again by hand with plain fio. The cache mode
+//! goes through the plugin's `cache` option; the configuration file holds only sizes, because a `rbd_cache`
+//! there would win over it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,8 @@ pub(crate) fn conf_file(mode: Mode, cache_bytes: u64) -> String {
         text += &format!("rbd_cache_max_dirty = {}\n", cache_bytes / 4 * 3);
         text += &format!("rbd_cache_target_dirty = {}\n", cache_bytes / 2);
     }
-    text + "# A job that never flushes would be measured as writethrough otherwise.\nrbd_cache_writethrough_until_flush = false\n"
+    text + "# A job that never flushes would be measured as writethrough otherwise.\n\
+            rbd_cache_writethrough_until_flush = false\n"
 }
 
 /// The job file that fills a target from its first byte to its last.

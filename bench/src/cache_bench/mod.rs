@@ -1,8 +1,8 @@
 //! `ringbd bench cache`: writeback against writethrough against none, beside the disk and fio itself.
 //!
-//! Every cell is a real fio process. The image is reached through fio's plugin, the disk through fio's own `io_uring` engine on a
-//! prefilled file of the same file system, and fio's `null` engine shows what fio itself costs. All cells of a round run in random
-//! order; ratios are taken within rounds.
+//! Every cell is a real fio process. The image is reached through fio's plugin, the disk through fio's own
+//! `io_uring` engine on a prefilled file of the same file system, and fio's `null` engine shows what fio
+//! itself costs. All cells of a round run in random order; ratios are taken within rounds.
 
 mod campaign;
 pub(crate) mod compare;
@@ -30,9 +30,9 @@ use ringbd::config::Sources;
 pub(crate) use findings::findings;
 pub(crate) use image::{ImageUnderTest, provide};
 pub(crate) use job::Job;
-pub(crate) use mode::Lane;
+pub(crate) use mode::{Lane, Mode};
 pub(crate) use options::CacheArgs;
-pub(crate) use results::{CellResult, Drain, Results};
+pub(crate) use results::{CellResult, Drain, Results, Versus};
 
 use self::campaign::Campaign;
 use self::fio::Fio;

@@ -17,7 +17,8 @@ pub(crate) enum Mode {
     Writethrough,
     /// Reads and writes are cached; a write is acknowledged by the cache.
     Writeback,
-    /// A write is acknowledged when it is queued, and reads are not cached: what librbd does by default when its cache is on.
+    /// A write is acknowledged when it is queued, and reads are not cached: what librbd does by default when
+    /// its cache is on.
     Writearound,
     /// No cache, and a flush after each write.
     Directsync,
@@ -62,7 +63,8 @@ impl Mode {
 pub(crate) enum Lane {
     /// The image, through fio's plugin.
     Image(Mode),
-    /// fio's own `io_uring` engine on a prefilled file of the same disk, O_DIRECT: what the disk gives a good program.
+    /// fio's own `io_uring` engine on a prefilled file of the same disk, O_DIRECT: what the disk gives a good
+    /// program.
     IoUring,
     /// fio's `null` engine: what fio itself costs.
     Null,

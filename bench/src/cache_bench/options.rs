@@ -104,7 +104,8 @@ impl CacheArgs {
         Ok(Matrix { jobs, lanes, clock, repeats, seed })
     }
 
-    /// Refuses an image of `bytes` that has no room for the working set of the cache hits, or no whole blocks of the largest size.
+    /// Refuses an image of `bytes` that has no room for the working set of the cache hits, or no whole blocks
+    /// of the largest size.
     pub(crate) fn check_size(&self, bytes: u64) -> Result<()> {
         ensure!(bytes >= 64 << 20, "the image must have 64 MiB or more to be measured on");
         ensure!(bytes.is_multiple_of(1 << 20), "the size must be a multiple of 1M");
@@ -126,7 +127,11 @@ impl CacheArgs {
                 .with_file_name("libfio_ringbd.so"),
         };
         absolute(&path).with_context(|| {
-            format!("there is no fio plugin at `{}` (build it: cargo build --release -p fio-ringbd; or name it: --plugin PATH)", path.display())
+            format!(
+                "there is no fio plugin at `{}` (build it: cargo build --release -p fio-ringbd; or name it: \
+                 --plugin PATH)",
+                path.display()
+            )
         })
     }
 }

@@ -1,8 +1,8 @@
 //! The plan: which cells run, how often, and in which order.
 //!
-//! A cell is one job on one lane. Each round runs every cell once, in an order shuffled anew from a seed that is printed, so that
-//! drift of the machine (heat, neighbours, a disk that collects garbage) falls on all cells alike, and so that ratios can be taken
-//! between cells of the same round.
+//! A cell is one job on one lane. Each round runs every cell once, in an order shuffled anew from a seed that
+//! is printed, so that drift of the machine (heat, neighbours, a disk that collects garbage) falls on all
+//! cells alike, and so that ratios can be taken between cells of the same round.
 
 use std::time::Duration;
 

@@ -161,8 +161,8 @@ pub(crate) struct Drain {
     pub(crate) acknowledged_iops: Estimate,
     /// The same as bytes per second.
     pub(crate) acknowledged_bytes_per_second: Estimate,
-    /// Bytes of a burst over the time that its flush took. `None` where the store acknowledges, so that nothing is left to drain, and
-    /// where a flush is ignored.
+    /// Bytes of a burst over the time that its flush took. `None` where the store acknowledges, so that
+    /// nothing is left to drain, and where a flush is ignored.
     pub(crate) drain_bytes_per_second: Option<Estimate>,
     /// From the last acknowledgement until everything is durable.
     pub(crate) time_to_clean_us: Option<Estimate>,

@@ -83,7 +83,8 @@ pub(crate) fn versus(cell: &CellResult, reference: &CellResult) -> Option<Versus
     })
 }
 
-/// Tells the time that was spent in flushes from the rest. At queue depth one nothing overlaps, so the two add up to the run.
+/// Tells the time that was spent in flushes from the rest. At queue depth one nothing overlaps, so the two
+/// add up to the run.
 fn drain(job: &Job, cell: &CellResult) -> Option<Drain> {
     let burst_bytes = job.burst_bytes();
     let bursts: Vec<Burst> = cell.measured().filter_map(|(_, measured)| Burst::of(measured)).collect();
@@ -96,7 +97,8 @@ fn drain(job: &Job, cell: &CellResult) -> Option<Drain> {
         burst_bytes,
         acknowledged_iops: estimate(&|burst| burst.acknowledged_iops)?,
         acknowledged_bytes_per_second: estimate(&|burst| burst.acknowledged_iops * job.block_bytes as f64)?,
-        drain_bytes_per_second: estimate(&|burst| burst_bytes as f64 / burst.flush_seconds).filter(|_| drains),
+        drain_bytes_per_second: estimate(&|burst| burst_bytes as f64 / burst.flush_seconds)
+            .filter(|_| drains),
         time_to_clean_us: estimate(&|burst| burst.flush_seconds * 1e6).filter(|_| flushes),
         durable_iops: estimate(&|burst| burst.all_iops)?,
     })

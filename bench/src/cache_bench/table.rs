@@ -25,7 +25,8 @@ pub(super) fn plan(plan: &Plan, matrix: &Matrix) -> String {
         table.add_row([job.name.clone(), job.shape(), job.purpose.clone()]);
     }
     let lanes: Vec<_> = matrix.lanes.iter().map(ToString::to_string).collect();
-    let order: Vec<_> = plan.slots.iter().take(plan.cells.len()).map(|slot| plan.cells[slot.cell].name()).collect();
+    let order: Vec<_> =
+        plan.slots.iter().take(plan.cells.len()).map(|slot| plan.cells[slot.cell].name()).collect();
     format!(
         "{table}\nlanes: {}\n{}the first round runs in this order: {}\n",
         lanes.join(", "),
@@ -52,7 +53,8 @@ pub(super) fn plan_in_a_line(plan: &Plan, matrix: &Matrix) -> String {
 /// All tables of a result, what they say in words, and the warnings.
 pub(super) fn results(results: &Results) -> String {
     let mut text = String::new();
-    let mut add = |part: &dyn std::fmt::Display| writeln!(text, "{part}").expect("writing to a String cannot fail");
+    let mut add =
+        |part: &dyn std::fmt::Display| writeln!(text, "{part}").expect("writing to a String cannot fail");
     for job in results.jobs() {
         add(&format!("\n{}: {}", job.name, job.shape()));
         let cells = results.cells.iter().filter(|cell| cell.job.name == job.name);
@@ -81,11 +83,16 @@ const CELL_WARNINGS_MAX: usize = 8;
 
 /// The warnings of the whole, then those of the cells.
 fn doubts(results: &Results) -> Vec<String> {
-    let of_cells: Vec<(&CellResult, &String)> =
-        results.cells.iter().flat_map(|cell| cell.warnings.iter().map(move |warning| (cell, warning))).collect();
+    let of_cells: Vec<(&CellResult, &String)> = results
+        .cells
+        .iter()
+        .flat_map(|cell| cell.warnings.iter().map(move |warning| (cell, warning)))
+        .collect();
     let mut doubts = results.warnings.clone();
     if of_cells.len() <= CELL_WARNINGS_MAX {
-        doubts.extend(of_cells.iter().map(|(cell, warning)| format!("{} on {}: {warning}", cell.job.name, cell.lane)));
+        doubts.extend(
+            of_cells.iter().map(|(cell, warning)| format!("{} on {}: {warning}", cell.job.name, cell.lane)),
+        );
         return doubts;
     }
     // A warning begins with its kind: `noisy: …`.
@@ -101,7 +108,21 @@ fn doubts(results: &Results) -> Vec<String> {
 }
 
 fn job_table<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Table {
-    let header = ["lane", "IOPS", "", "rate", "CPU/IO", "p50", "p99", "p99.99", "IOPS : disk", "CPU : disk", "p99 : disk", "CPU − fio"];
+    let header = [
+        "lane",
+        "IOPS",
+        "",
+        "rate",
+        "CPU/IO",
+        "p50",
+        "p99",
+        "p99.99",
+        "flush",
+        "IOPS : disk",
+        "CPU : disk",
+        "p99 : disk",
+        "CPU − fio",
+    ];
     let mut table = new_table(&header, 1);
     for cell in cells {
         let Some(summary) = &cell.summary else {
@@ -122,6 +143,7 @@ fn job_table<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Table {
             told(summary.latency_us.p50.as_ref(), micros),
             told(summary.latency_us.p99.as_ref(), micros),
             told(summary.latency_us.p99_99.as_ref(), micros),
+            told(summary.flush_us.as_ref(), micros),
             told(versus.map(|versus| &versus.iops_ratio), ratio),
             told(versus.and_then(|versus| versus.cpu_ratio.as_ref()), ratio),
             told(versus.and_then(|versus| versus.p99_ratio.as_ref()), ratio),

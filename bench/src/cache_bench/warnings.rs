@@ -1,6 +1,7 @@
 //! Reasons not to believe a number.
 //!
-//! A tool that measures should doubt itself: each rule here names what was seen, in figures, and what to do about it.
+//! A tool that measures should doubt itself: each rule here names what was seen, in figures, and what to do
+//! about it.
 
 use std::time::Duration;
 
@@ -72,7 +73,8 @@ fn doubt_cell(cell: &CellResult) -> Vec<String> {
                 .filter_map(|run| drift(&run.rates))
                 .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
             warnings.push(format!(
-                "not steady: in {} the rate moved between the first and the last third, by up to {:+.0} % (take a longer --ramp)",
+                "not steady: in {} the rate moved between the first and the last third, by up to \
+                 {:+.0} % (take a longer --ramp)",
                 of_all(drifting),
                 worst * 100.0
             ));
@@ -119,7 +121,8 @@ fn doubt_machine(results: &Results) -> Vec<String> {
     warnings
 }
 
-/// How far the mean rate of the last third is from that of the first; `None` for a run too short to cut in three.
+/// How far the mean rate of the last third is from that of the first; `None` for a run too short to cut in
+/// three.
 fn drift(rates: &[f64]) -> Option<f64> {
     let third = rates.len() / 3;
     if third < 3 {

@@ -75,7 +75,8 @@ fn fill(
     block_on(image.close()).map_err(|error| Failure::of("import failed", &error))
 }
 
-/// How a transfer opens its image: it reads and writes each byte once, so without a cache unless the configuration insists.
+/// How a transfer opens its image: it reads and writes each byte once, so without a cache unless the
+/// configuration insists.
 pub(super) fn uncached(global: &Global, session: &Session) -> Result<OpenOptions, Failure> {
     let settings = Settings::load(&session.spec, &global.sources().with_cache(QemuCache::None))?;
     Ok(OpenOptions::new(&settings))

@@ -55,7 +55,7 @@ impl Environment {
             governor: fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
                 .ok()
                 .map(|governor| governor.trim().to_owned()),
-            load_average: line_of("/proc/loadavg"),
+            load_average: load_average(),
             disk: Disk::under(store),
         }
     }
@@ -106,6 +106,11 @@ fn field_of(text: &str, name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
+/// The three averages, without what follows them.
+fn load_average() -> String {
+    line_of("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let kib: u64 = field_of(&text, "MemTotal")?.strip_suffix("kB")?.trim().parse().ok()?;
@@ -116,7 +121,11 @@ fn hypervisor(cpu_info: &str) -> Option<String> {
     let flags = field_of(cpu_info, "flags")?;
     flags.split(' ').any(|flag| flag == "hypervisor").then(|| {
         fs::read_to_string("/sys/class/dmi/id/sys_vendor")
+<<<<<<< HEAD
             .map_or_else(|_| "yes, its kind unknown".to_owned(), |vendor| vendor.trim().to_owned())
+=======
+            .map_or_else(|_| "yes (kind unknown)".to_owned(), |vendor| vendor.trim().to_owned())
+>>>>>>> bench
     })
 }
 

@@ -21,7 +21,8 @@ pub(super) fn decades(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|exponent| 10f64.powi(exponent)).collect()
 }
 
-/// Moves labels apart: positions in the order given, each at least `gap` from the next, as near as can be to where they were.
+/// Moves labels apart: positions in the order given, each at least `gap` from the next, as near as can be to
+/// where they were.
 pub(super) fn spread_labels(positions: &mut [f64], gap: f64, limits: (f64, f64)) {
     let mut order: Vec<usize> = (0..positions.len()).collect();
     order.sort_by(|&a, &b| positions[a].total_cmp(&positions[b]));

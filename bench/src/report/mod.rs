@@ -1,12 +1,17 @@
 //! The HTML report: one file that needs nothing else, in light and dark, on a screen or on paper.
 //!
-//! The plots are written as SVG whose colours are CSS classes, so that one plot serves both colour schemes, and every mark has a title
-//! for the pointer. Lanes keep their colour throughout; no plot relies on colour alone.
+//! The plots are written as SVG whose colours are CSS classes, so that one plot serves both colour schemes,
+//! and every mark has a title for the pointer. Lanes keep their colour throughout; no plot relies on colour
+//! alone.
 
+mod about;
 mod axis;
 mod bars;
+mod beside;
+mod bursts;
 mod curves;
-mod sections;
+mod jobs;
+mod ratios;
 mod svg;
 
 use crate::cache_bench::Results;
@@ -16,19 +21,21 @@ const STYLE: &str = include_str!("style.css");
 /// The whole page.
 pub(crate) fn page(results: &Results) -> String {
     let body = [
-        sections::header(results),
-        sections::findings(results),
-        sections::doubts(results),
-        sections::bursts(results),
-        sections::jobs(results),
-        sections::reading(results),
-        sections::environment(results),
+        about::header(results),
+        about::findings(results),
+        about::doubts(results),
+        beside::section(results),
+        bursts::section(results),
+        jobs::section(results),
+        about::reading(results),
+        about::environment(results),
     ]
     .concat();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>ringbd bench cache: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+         <title>ringbd bench cache: {}</title>\n<style>\n{STYLE}</style>\n</head>\n\
+         <body>\n<main>\n{body}</main>\n</body>\n</html>\n",
         escape(&results.environment.date)
     )
 }

@@ -43,17 +43,17 @@ impl Drawing {
     pub(super) fn rect(&mut self, class: &str, at: (f64, f64), size: (f64, f64), title: &str) {
         let ((x, y), (width, height)) = (at, size);
         self.element(format_args!(
-            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{:.1}" height="{height:.1}" rx="2"><title>{}</title></rect>"#,
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{:.1}" height="{height:.1}" rx="2">{}</rect>"#,
             width.max(0.0),
-            escape(title)
+            title_element(title)
         ));
     }
 
     pub(super) fn dot(&mut self, class: &str, at: (f64, f64), title: &str) {
         let (x, y) = at;
         self.element(format_args!(
-            r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="2.6"><title>{}</title></circle>"#,
-            escape(title)
+            r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="2.6">{}</circle>"#,
+            title_element(title)
         ));
     }
 
@@ -86,4 +86,9 @@ impl Drawing {
             self.body
         )
     }
+}
+
+/// What the pointer shows.
+fn title_element(title: &str) -> String {
+    format!("<title>{}</title>", escape(title))
 }

@@ -13,7 +13,8 @@ pub(crate) struct Estimate {
     pub(crate) low: f64,
     /// The interval's upper end.
     pub(crate) high: f64,
-    /// The interval's true coverage. Below 0.95 where the repeats are too few; then the interval is the whole range.
+    /// The interval's true coverage. Below 0.95 where the repeats are too few; then the interval is the whole
+    /// range.
     pub(crate) coverage: f64,
     /// How many repeats.
     pub(crate) repeats: usize,
@@ -44,7 +45,8 @@ impl Estimate {
     }
 }
 
-/// The zero-based rank of the lower end of the narrowest symmetric interval that reaches the wanted coverage, and its coverage.
+/// The zero-based rank of the lower end of the narrowest symmetric interval that reaches the wanted coverage,
+/// and its coverage.
 fn interval_rank(repeats: usize) -> (usize, f64) {
     // P(Binomial(n, ½) ≤ k), summed up as k grows.
     let mut probability = 0.5_f64.powi(i32::try_from(repeats).unwrap_or(i32::MAX));
@@ -74,7 +76,8 @@ mod tests {
 
     #[test]
     fn known_coverages() {
-        // Textbook values: the range of five covers 93.75 %, of six 96.9 %; of nine, the second to the eighth cover 96.1 %.
+        // Textbook values: the range of five covers 93.75 %, of six 96.9 %; of nine, the second to the eighth
+        // cover 96.1 %.
         assert_eq!(interval_rank(1), (0, 0.0));
         assert_eq!(interval_rank(3), (0, 0.75));
         assert_eq!(interval_rank(5), (0, 0.9375));

@@ -1,7 +1,8 @@
 //! Statistics of repeated measurements that assume nothing about their distribution.
 //!
-//! Benchmarks of storage are skewed, have outliers and come in handfuls. So: medians, intervals from order statistics, shifts from
-//! ranks. Each interval carries the coverage that its sample size really gives; with three repeats that is 75 %, and is said.
+//! Benchmarks of storage are skewed, have outliers and come in handfuls. So: medians, intervals from order
+//! statistics, shifts from ranks. Each interval carries the coverage that its sample size really gives; with
+//! three repeats that is 75 %, and is said.
 
 mod estimate;
 mod shift;

@@ -1,7 +1,8 @@
 //! How much two samples differ: the Hodges–Lehmann shift with its exact rank interval.
 //!
-//! The ratio of two small samples is estimated as the median of all pairwise ratios; the interval is the one that the Mann–Whitney
-//! test gives, with exact counts. No assumption but that both samples have the same shape.
+//! The ratio of two small samples is estimated as the median of all pairwise ratios; the interval is the one
+//! that the Mann–Whitney test gives, with exact counts. No assumption but that both samples have the same
+//! shape.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,8 @@ fn interval_rank(n: usize, m: usize) -> (usize, f64) {
     best
 }
 
-/// How many of the orderings of `n` and `m` values have U = 0, 1, … n·m: the coefficients of the Gaussian binomial.
+/// How many of the orderings of `n` and `m` values have U = 0, 1, … n·m: the coefficients of the Gaussian
+/// binomial.
 fn mann_whitney_counts(n: usize, m: usize) -> Vec<f64> {
     let length = n * m + 1;
     let mut counts = vec![0.0; length];

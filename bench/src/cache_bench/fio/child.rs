@@ -1,8 +1,9 @@
 //! One fio process: started, watched, reaped, and its CPU accounted for.
 //!
-//! What an I/O costs is the user and system time of the *whole* process: its threads, the kernel's io_uring workers, everything a host
-//! would pay. The total comes from the kernel when the process is reaped; what it had used when the clock started (start-up, filling
-//! the cache) is taken off. That moment is known only afterwards, so the process is sampled all along.
+//! What an I/O costs is the user and system time of the *whole* process: its threads, the kernel's io_uring
+//! workers, everything a host would pay. The total comes from the kernel when the process is reaped; what it
+//! had used when the clock started (start-up, filling the cache) is taken off. That moment is known only
+//! afterwards, so the process is sampled all along.
 
 use std::fs;
 use std::io::Read;
@@ -18,7 +19,8 @@ use nix::sys::time::TimeValLike;
 use super::Fio;
 use super::output::{Output, Totals};
 
-/// How often the process is sampled: often enough to place the start within a per cent of a short run, too seldom to be felt.
+/// How often the process is sampled: often enough to place the start within a per cent of a short run, too
+/// seldom to be felt.
 const SAMPLE_EVERY: Duration = Duration::from_millis(20);
 /// A run that takes this much longer than planned has hung; it is killed and reported.
 const GRACE: Duration = Duration::from_secs(60);
@@ -43,7 +45,8 @@ pub(crate) struct Finished {
     pub(crate) cpu: Cpu,
 }
 
-/// Runs `job_file` in `folder`, where its output and logs go. `progress` is called with the time that has passed.
+/// Runs `job_file` in `folder`, where its output and logs go. `progress` is called with the time that has
+/// passed.
 pub(crate) fn run(
     fio: &Fio,
     job_file: &Path,

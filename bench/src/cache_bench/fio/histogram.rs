@@ -1,4 +1,5 @@
-//! fio's latency histogram, as its `json+` output lists it: a count for each bin, bins named by their nanoseconds.
+//! fio's latency histogram, as its `json+` output lists it: a count for each bin, bins named by their
+//! nanoseconds.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,8 @@ impl Histogram {
         self.count
     }
 
-    /// The latency in µs that a share `quantile` of the I/Os stays within; `None` when too few lie beyond to tell.
+    /// The latency in µs that a share `quantile` of the I/Os stays within; `None` when too few lie beyond to
+    /// tell.
     pub(crate) fn quantile_us(&self, quantile: f64) -> Option<f64> {
         if self.count as f64 * (1.0 - quantile) < BEYOND_MIN {
             return None;

@@ -10,7 +10,8 @@ use super::histogram::Histogram;
 /// The document.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Output {
-    /// When fio took stock, in Unix milliseconds: the end of the measured time, give or take fio's own 10 ms of polling.
+    /// When fio took stock, in Unix milliseconds: the end of the measured time, give or take fio's own 10 ms
+    /// of polling.
     pub(crate) timestamp_ms: u64,
     jobs: Vec<Job>,
 }
@@ -129,7 +130,8 @@ mod tests {
     fn a_recorded_run_of_the_null_engine() {
         let output = Output::parse(include_str!("fixtures/null-randrw.json")).unwrap();
         let totals = output.totals().unwrap();
-        assert_eq!(totals.ios, totals.latency.count());
+        // fio counts what was in flight when the ramp ended on one side only.
+        assert!(totals.ios.abs_diff(totals.latency.count()) <= 32);
         assert!(totals.writes > 0 && totals.writes < totals.ios);
         assert!((totals.seconds - 1.0).abs() < 0.01);
         assert_eq!(totals.flushes, 0);

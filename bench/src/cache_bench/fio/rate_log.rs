@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::super::job_file::{LOG_INTERVAL_MS, LOG_PREFIX};
 
-/// The rate in each interval, summed over fio's threads and both directions. Empty when fio wrote no log to `folder`.
+/// The rate in each interval, summed over fio's threads and both directions. Empty when fio wrote no log to
+/// `folder`.
 pub(crate) fn read_rates(folder: &Path) -> Vec<f64> {
     let mut intervals: BTreeMap<u64, f64> = BTreeMap::new();
     for thread in 1.. {
@@ -23,7 +24,8 @@ fn add_log(text: &str, intervals: &mut BTreeMap<u64, f64>) {
         let mut fields = line.split(',').map(str::trim);
         let (Some(time), Some(rate)) = (fields.next(), fields.next()) else { continue };
         if let (Ok(time_ms), Ok(rate)) = (time.parse::<u64>(), rate.parse::<f64>()) {
-            // fio's clock for the log drifts by a millisecond now and then; half an interval keeps neighbours apart.
+            // fio's clock for the log drifts by a millisecond now and then; half an interval keeps neighbours
+            // apart.
             *intervals.entry((time_ms + LOG_INTERVAL_MS / 2) / LOG_INTERVAL_MS).or_default() += rate;
         }
     }
