@@ -82,17 +82,10 @@ fn writeback_against_none(results: &Results, job: &str, what: &str) -> Option<St
     let gain = versus(writeback, none)?;
     let mut sentence =
         format!("For {what}, writeback gives {} the IOPS of none", ratio_with_interval(&gain.iops_ratio));
-<<<<<<< HEAD
-    if let Some(through) = results.cell(job, Lane::Image(Mode::Writethrough)) {
-        if let Some(gain) = versus(through, none) {
-            sentence += &format!(" and writethrough {}", ratio_with_interval(&gain.iops_ratio));
-        }
-=======
     let through =
         results.cell(job, Lane::Image(Mode::Writethrough)).and_then(|through| versus(through, none));
     if let Some(gain) = through {
         sentence += &format!(" and writethrough {}", ratio_with_interval(&gain.iops_ratio));
->>>>>>> bench
     }
     Some(sentence + ".")
 }

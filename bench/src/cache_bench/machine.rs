@@ -41,12 +41,8 @@ impl MachineCpu {
         Some(MachineCpu { busy, stolen, total: busy + idle + iowait + stolen })
     }
 
-<<<<<<< HEAD
-    /// What went elsewhere between `self` and `later`, when the process under test used `own_seconds` of the `wall_seconds`.
-=======
     /// What went elsewhere between `self` and `later`, when the process under test used `own_seconds` of the
     /// `wall_seconds`.
->>>>>>> bench
     pub(crate) fn elsewhere(
         &self,
         later: &MachineCpu,

@@ -121,11 +121,7 @@ fn hypervisor(cpu_info: &str) -> Option<String> {
     let flags = field_of(cpu_info, "flags")?;
     flags.split(' ').any(|flag| flag == "hypervisor").then(|| {
         fs::read_to_string("/sys/class/dmi/id/sys_vendor")
-<<<<<<< HEAD
-            .map_or_else(|_| "yes, its kind unknown".to_owned(), |vendor| vendor.trim().to_owned())
-=======
             .map_or_else(|_| "yes (kind unknown)".to_owned(), |vendor| vendor.trim().to_owned())
->>>>>>> bench
     })
 }
 

@@ -15,13 +15,8 @@ const GROW_BYTES_MIN: u64 = 1 << 30;
 
 type End = (ringbd::Result<u64>, Buf);
 
-<<<<<<< HEAD
-/// Copies all of `source` to the start of `image`, and makes it durable. A stream resizes the image to its own length. `progress` is
-/// told up to where it is done.
-=======
 /// Copies all of `source` to the start of `image`, and makes it durable. A stream resizes the image to its
 /// own length. `progress` is told up to where it is done.
->>>>>>> bench
 pub(crate) fn import(
     source: &mut Source,
     image: &Image,
