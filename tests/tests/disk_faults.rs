@@ -1,6 +1,8 @@
 //! A disk that fails in the simulated world: every operation ends, nothing that was promised is lost, and when the disk is
 //! well again so is the image.
 
+#![allow(clippy::unwrap_used)]
+
 use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store, fsck};
 use ringbd::{Buf, Cores, Engine, EngineOptions, ErrorKind, Image, OpenOptions, World};

@@ -3,6 +3,8 @@
 //!
 //! A failing seed is printed; `RINGBD_SEED=n cargo test --test power_cut` runs it alone, `RINGBD_SEEDS=n` that many.
 
+#![allow(clippy::unwrap_used)]
+
 use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store, fsck};
 use ringbd::{Buf, Cores, Engine, EngineOptions, Image, OpenOptions, World};
