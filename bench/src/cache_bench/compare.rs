@@ -218,6 +218,8 @@ fn differences(before: &Results, after: &Results) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mode::Mode;
+    use super::super::sample::results;
     use super::*;
 
     fn shift(ratio: f64, low: f64, high: f64) -> Shift {
@@ -231,5 +233,32 @@ mod tests {
         assert_eq!(judge(Metric::P99, &shift(1.3, 1.1, 1.4), 0.05), Verdict::Regression);
         assert_eq!(judge(Metric::Iops, &shift(0.8, 0.5, 1.1), 0.05), Verdict::Same);
         assert_eq!(judge(Metric::Iops, &shift(0.97, 0.96, 0.98), 0.05), Verdict::Same);
+    }
+
+    #[test]
+    fn a_slower_image_is_a_regression_and_a_slower_machine_is_not() {
+        let (before, after) = (results(0.9), results(0.6));
+        let comparison = Comparison::of(&before, &after, 0.05);
+        let iops = |job: &str, lane: Lane| {
+            comparison
+                .changes
+                .iter()
+                .find(|change| change.job == job && change.lane == lane && change.metric == Metric::Iops)
+                .unwrap()
+        };
+        let none = iops("randread-qd32", Lane::Image(Mode::None));
+        assert_eq!((none.verdict, none.relative_to), (Verdict::Regression, Some(Lane::IoUring)));
+        assert_eq!(iops("randread-qd32", Lane::IoUring).verdict, Verdict::Same);
+        assert!(comparison.regressions() >= 2 && comparison.table().contains("REGRESSION"));
+        assert_eq!(Comparison::of(&after, &before, 0.05).regressions(), 0);
+        assert_eq!(Comparison::of(&before, &before, 0.05).regressions(), 0);
+    }
+
+    #[test]
+    fn other_circumstances_are_told() {
+        let (before, mut after) = (results(1.0), results(1.0));
+        after.environment.kernel = "9.9".to_owned();
+        let comparison = Comparison::of(&before, &after, 0.05);
+        assert!(comparison.differences.iter().any(|difference| difference.contains("kernel differs")));
     }
 }

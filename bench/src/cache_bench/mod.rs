@@ -16,6 +16,8 @@ mod mode;
 mod options;
 mod plan;
 mod results;
+#[cfg(test)]
+pub(crate) mod sample;
 mod summary;
 mod table;
 mod warnings;

@@ -76,6 +76,13 @@ pub(crate) struct Matrix {
 const REPEATS_MAX: usize = 1000;
 
 impl CacheArgs {
+    /// The same arguments with a seed, so that every plan made of them is the same.
+    pub(crate) fn seeded(&self) -> CacheArgs {
+        // Six digits are easy to type again.
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        CacheArgs { seed: Some(seed), ..self.clone() }
+    }
+
     /// Fills in the defaults and checks the rest.
     pub(crate) fn matrix(&self) -> Result<Matrix> {
         let jobs = if self.jobs.is_empty() {
@@ -99,8 +106,7 @@ impl CacheArgs {
         ensure!(!clock.runtime.is_zero(), "--runtime must not be zero");
         self.check_size(self.size)?;
         ensure!(self.cache_size >= 1 << 20, "--cache-size must be 1M or more");
-        // Six digits are easy to type again.
-        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        let seed = self.seed.context("arguments need a seed before a plan is made of them")?;
         Ok(Matrix { jobs, lanes, clock, repeats, seed })
     }
 
@@ -177,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_quick_matrix_takes_under_four_minutes() {
-        let matrix = args("--quick").matrix().unwrap();
+        let matrix = args("--quick").seeded().matrix().unwrap();
         assert_eq!(matrix.lanes.len(), 5);
         let plan = super::super::plan::Plan::new(&matrix.jobs, &matrix.lanes, matrix.repeats, 1);
         assert!(plan.total_time(matrix.clock.runtime, matrix.clock.ramp) < Duration::from_secs(200));

@@ -213,3 +213,41 @@ impl CellResult {
         self.runs.iter().filter_map(|run| run.measured.as_ref().map(|measured| (run.round, measured)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mode::Mode;
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn a_document_reads_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let results = sample::results(0.9);
+        results.save(file.path()).unwrap();
+        let again = Results::load(file.path()).unwrap();
+        assert_eq!(again.jobs(), results.jobs());
+        let none = Lane::Image(Mode::None);
+        let rate = |results: &Results| {
+            results.cell("burst", none).and_then(|cell| cell.summary.as_ref()).map(|cell| cell.iops.median)
+        };
+        // Decimal digits cost the last bit at most.
+        assert!((rate(&again).unwrap() - rate(&results).unwrap()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn foreign_documents_are_refused_by_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, reason) in [
+            ("{\"schema\": \"ringbd-bench-cache/99\"}", "this ringbd reads"),
+            ("{\"schema\": \"ringbd-bench-cache/1\"}", "is damaged"),
+            ("{}", "names no schema"),
+            ("fio", "not a JSON document"),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            let error = Results::load(file.path()).unwrap_err().to_string();
+            assert!(error.contains(reason) && error.contains(&*file.path().to_string_lossy()), "{error}");
+        }
+        assert!(Results::load(Path::new("/nope")).is_err());
+    }
+}

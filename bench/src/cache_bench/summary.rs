@@ -125,41 +125,8 @@ impl Burst {
 
 #[cfg(test)]
 mod tests {
-    use super::super::job::all_jobs;
-    use super::super::results::Run;
+    use super::super::sample::cell;
     use super::*;
-
-    pub(crate) fn measured(iops: f64, cpu_us_per_io: f64) -> Measured {
-        Measured {
-            ios: (iops * 2.0) as u64,
-            writes: (iops * 2.0) as u64,
-            seconds: 2.0,
-            iops,
-            bytes_per_second: iops * 4096.0,
-            cpu_us_per_io,
-            cpu_process_seconds: 1.0,
-            cpu_measured_seconds: 1.0,
-            cpu_job_threads_seconds: 1.0,
-            latency_us: Percentiles { p50: Some(10.0), p99: Some(1e6 / iops), ..Percentiles::default() },
-            flushes: 10,
-            flush_mean_us: 100_000.0,
-            rates: vec![],
-            others_cores: None,
-            stolen_cores: None,
-        }
-    }
-
-    fn cell(job: &str, lane: Lane, iops: &[Option<f64>]) -> CellResult {
-        let job = all_jobs().into_iter().find(|candidate| candidate.name == job).unwrap();
-        let run = |(round, iops): (usize, &Option<f64>)| Run {
-            round,
-            position: round,
-            error: iops.is_none().then(|| "failed".to_owned()),
-            measured: iops.map(|iops| measured(iops, 2.0)),
-        };
-        let runs = iops.iter().enumerate().map(run).collect();
-        CellResult { job, lane, runs, summary: None, warnings: vec![] }
-    }
 
     #[test]
     fn ratios_pair_the_rounds() {

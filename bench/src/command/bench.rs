@@ -55,7 +55,7 @@ impl Bench {
     /// Runs it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         match self {
-            Bench::Cache(args) if args.dry_run => print(&cache_bench::describe_plan(args)?),
+            Bench::Cache(args) if args.dry_run => print(&cache_bench::describe_plan(&args.seeded())?),
             Bench::Cache(args) => measure(args, global),
             Bench::Demo(demo) => demo.run(global),
             Bench::Compare(compare) => compare.run(global),
@@ -66,8 +66,14 @@ impl Bench {
 
 /// Measures and prints.
 pub(super) fn measure(args: &CacheArgs, global: &Global) -> Result<(), Failure> {
-    let image = ImageUnderTest::prepare(args, global)?;
-    let outcome = cache_bench::run(args, &image, &global.sources(), global.progress());
+    let args = args.seeded();
+    // Wrong arguments come to light before anything is made.
+    let plan = cache_bench::summarize_plan(&args)?;
+    let image = ImageUnderTest::prepare(&args, global)?;
+    if global.format == Format::Plain {
+        print(&plan)?;
+    }
+    let outcome = cache_bench::run(&args, &image, &global.sources(), global.progress());
     let cleaned = image.clean_up();
     let written = outcome?;
     cleaned?;

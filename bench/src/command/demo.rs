@@ -36,9 +36,7 @@ impl Demo {
             .map_err(|error| Failure::of_io(format_args!("cannot create {}", self.dir.display()), &error))?;
         provide(&global, IMAGE, IMAGE_BYTES)?;
         print(&format!("store {}: image {IMAGE} of 1 GiB is there\n", store.display()))?;
-        let args = self.args()?;
-        print(&crate::cache_bench::summarize_plan(&args)?)?;
-        measure(&args, &global)
+        measure(&self.args()?, &global)
     }
 
     /// `bench cache --quick` on the demo's image.

@@ -60,6 +60,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_needs_nothing_from_outside() {
+        let mut results = crate::cache_bench::sample::results(0.9);
+        results.settings.image = "data/<script>".to_owned();
+        let page = page(&results);
+        for foreign in ["<script", "http://", "https://", "src=", "@import", "url("] {
+            assert!(!page.contains(foreign), "{foreign}");
+        }
+        for part in
+            ["randread-qd32", "until durable", "beside the disk", "How to repeat it", "data/&lt;script&gt;"]
+        {
+            assert!(page.contains(part), "{part}");
+        }
+        assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    }
+
+    #[test]
     fn text_cannot_become_markup() {
         assert_eq!(escape("a<b & \"c\">"), "a&lt;b &amp; &quot;c&quot;&gt;");
     }
