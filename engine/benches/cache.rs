@@ -1,4 +1,5 @@
-//! What the cache costs beyond the memcpy: compare with `memcpy/4k_cached` and `memcpy/4k_random` of the same run.
+//! What the cache costs beyond the memcpy: compare with `memcpy/4k_cached` and `memcpy/4k_random` of the same
+//! run.
 //!
 //! `cargo bench -p ringbd --bench cache`
 

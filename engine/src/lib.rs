@@ -13,7 +13,8 @@ pub mod store;
 pub use engine::{CORES_MAX, Core, CoreNo, Cores, Engine, EngineOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use image::{
-    Access, Blocking, Completion, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op, OpenOptions, Pending, PendingIo, Request,
+    Access, Blocking, Completion, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op, OpenOptions, Pending,
+    PendingIo, Request,
 };
 pub use ringbd_reactor::{Buf, Region, World};
 pub use stats::{CacheStats, LATENCY_SAMPLE, Latencies, OpStats, Stats, StoreLatencies};

@@ -247,7 +247,10 @@ mod tests {
         sum.merge(&core.read());
         sum.merge(&core.read());
         assert_eq!((sum.op(Op::Read).requests, sum.op(Op::Read).bytes), (2, 8192));
-        assert_eq!((sum.op(Op::Write).requests, sum.op(Op::Write).errors, sum.op(Op::Write).bytes), (4, 2, 1024));
+        assert_eq!(
+            (sum.op(Op::Write).requests, sum.op(Op::Write).errors, sum.op(Op::Write).bytes),
+            (4, 2, 1024)
+        );
         assert_eq!(sum.cores, 2);
     }
 }

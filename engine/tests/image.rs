@@ -34,7 +34,8 @@ fn spec() -> ImageSpec {
 }
 
 fn options(mode: QemuCache, extra: &[(&str, &str)]) -> OpenOptions {
-    let sources = extra.iter().fold(Sources::default().with_cache(mode), |s, (key, value)| s.with_option(*key, *value));
+    let sources =
+        extra.iter().fold(Sources::default().with_cache(mode), |s, (key, value)| s.with_option(*key, *value));
     OpenOptions::new(&Settings::load(&spec().with_option("conf", empty_conf()), &sources).unwrap())
 }
 
@@ -62,7 +63,9 @@ fn what_is_written_is_read_in_every_mode_and_after_reopening() {
         for cores in [1, 3] {
             let engine = bed.engine(Cores::Own(cores));
             let image = engine.open(&spec(), &options(mode, &[])).unwrap();
-            for (n, (offset, len)) in [(0, 4096), (1 << 20, 1 << 20), (4000, 200), (777, 3_000_001)].into_iter().enumerate() {
+            for (n, (offset, len)) in
+                [(0, 4096), (1 << 20, 1 << 20), (4000, 200), (777, 3_000_001)].into_iter().enumerate()
+            {
                 let data = pattern(n as u64, len);
                 let (result, data) = image.blocking().write_at(data, offset);
                 assert_eq!(result.unwrap(), len as u64, "{mode}");
@@ -205,7 +208,10 @@ fn a_read_only_image_takes_no_writes_and_a_second_opening_must_match() {
     assert_eq!(read(&again, 0, 512), vec![0; 512]);
     let other = engine.open(&spec(), &options(QemuCache::Writeback, &[])).map(drop).unwrap_err();
     assert_eq!(other.kind(), ErrorKind::Busy);
-    let missing = engine.open(&ImageSpec::new("data", "nothing"), &options(QemuCache::None, &[])).map(drop).unwrap_err();
+    let missing = engine
+        .open(&ImageSpec::new("data", "nothing"), &options(QemuCache::None, &[]))
+        .map(drop)
+        .unwrap_err();
     assert_eq!(missing.errno(), 2, "{missing}");
     block_on(image.close()).unwrap();
     let closed = image.blocking().read_at(Buf::zeroed(512), 0).0.unwrap_err();
@@ -242,6 +248,41 @@ fn the_engine_counts_what_it_does() {
     assert_eq!(stats.op(ringbd::Op::Flush).requests, 2);
     assert_eq!((stats.cores, stats.cache.dirty_bytes), (2, 0));
     assert!(stats.store.write.len() > 0 && stats.cpu > std::time::Duration::ZERO);
+}
+
+#[test]
+fn what_was_read_once_is_a_hit() {
+    let bed = Bed::new(64 << 20, 22);
+    let engine = bed.engine(Cores::Own(1));
+    let image = engine.open(&spec(), &options(QemuCache::None, &[])).unwrap();
+    image.blocking().write_at(pattern(1, 8 << 20), 0).0.unwrap();
+    block_on(image.close()).unwrap();
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    let data = pattern(1, 8 << 20);
+    for _ in 0..3 {
+        for n in 0..1024u64 {
+            assert!(read(&image, n * 4096, 4096) == data[(n * 4096) as usize..][..4096]);
+        }
+    }
+    let stats = block_on(image.cache_stats()).unwrap();
+    assert!(stats.read_hits >= 2048 && stats.read_misses <= 1024, "{stats:?}");
+    assert!(stats.metadata_bytes * 50 <= 32 << 20, "{stats:?}");
+}
+
+#[test]
+fn a_lent_core_hits_too() {
+    let bed = Bed::new(64 << 20, 22);
+    let engine = bed.engine(Cores::Lent(1));
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    let mut core = engine.lend().unwrap();
+    for token in 0..2048u64 {
+        core.submit(&image, Request::read(token % 1024 * 4096, Buf::zeroed(4096)), token);
+        let at_once = core.completions() == 1;
+        assert!(at_once || token < 1024, "the second read of a block ends before submit returns");
+        while core.next_completion().is_none() {
+            core.wait(None);
+        }
+    }
 }
 
 /// Any executor will do; this is the smallest.

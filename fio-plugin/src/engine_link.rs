@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use ringbd::config::{ImageSpec, Settings};
 use ringbd::store::{ImageName, OpenMode, Store, StoreError};
 use ringbd::{
-    Access, Buf, CORES_MAX, Core, Cores, Engine, EngineOptions, Error, Image, OpenOptions, Region, Request, World,
+    Access, Buf, CORES_MAX, Core, Cores, Engine, EngineOptions, Error, ErrorKind, Image, OpenOptions, Region,
+    Request, World,
 };
 
 use crate::job::Failure;
@@ -82,7 +83,8 @@ impl Link {
         let dir = store_dir(&spec, &settings)?;
         if let Some(other) = self.store.as_ref().filter(|store| **store != dir) {
             let (other, dir) = (other.display(), dir.display());
-            let message = format!("the job uses the stores {other} and {dir} (give each store a job of its own)");
+            let message =
+                format!("the job uses the stores {other} and {dir} (give each store a job of its own)");
             return Err(Failure { message, errno: libc::EINVAL });
         }
         let mut engines = lock(&mut self.core);
@@ -211,10 +213,17 @@ impl Link {
         self.core.as_mut().map_or(Ok(()), |core| Ok(core.block_on(image.flush())?))
     }
 
-    /// Writes back and drops what is cached.
+    /// Writes back and drops what is cached. While other jobs write, their newest data stays, which is no failure.
     pub(crate) fn invalidate(&mut self, image: ImageIndex) -> Result<(), Failure> {
         let image = self.images[image].1.clone();
-        self.core.as_mut().map_or(Ok(()), |core| Ok(core.block_on(image.invalidate_cache())?))
+        let Some(core) = &mut self.core else { return Ok(()) };
+        match core.block_on(image.invalidate_cache()) {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                tracing::debug!("{error}");
+                Ok(())
+            }
+            outcome => Ok(outcome?),
+        }
     }
 
     /// Ends the job's part: images that no other job has open are written back and closed, then the thread is a core no
@@ -283,7 +292,7 @@ fn store_dir(spec: &ImageSpec, settings: &Settings) -> Result<PathBuf, Failure> 
 }
 
 fn open_store(dir: &Path, mode: OpenMode) -> Result<Store, Failure> {
-    Store::open(&World::real(), dir, mode).map_err(store_failure)
+    Store::open(&World::real(), dir, mode).map_err(|error| store_failure(&error))
 }
 
 fn start_engine(dir: &Path, jobs: usize) -> Result<SharedEngine, Failure> {
@@ -305,7 +314,7 @@ fn size_in(store: &Store, spec: &ImageSpec) -> Result<u64, Failure> {
             let message = format!("{error}; `ringbd create {plain} --size 10G` makes it");
             Err(Failure { message, errno: error.errno() })
         }
-        Err(error) => Err(store_failure(error)),
+        Err(error) => Err(store_failure(&error)),
     }
 }
 
@@ -314,6 +323,6 @@ fn open_image(engine: &Engine, spec: &ImageSpec, settings: &Settings) -> Result<
     Ok(engine.open(spec, &OpenOptions::new(settings).with_stable_buffers())?)
 }
 
-fn store_failure(error: StoreError) -> Failure {
+fn store_failure(error: &StoreError) -> Failure {
     Failure { message: error.to_string(), errno: error.errno() }
 }

@@ -29,7 +29,8 @@ pub(crate) fn say(message: impl Display) {
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let level = std::env::var("RINGBD_LOG").ok().and_then(|word| word.parse().ok()).unwrap_or(Level::WARN);
+        let level =
+            std::env::var("RINGBD_LOG").ok().and_then(|word| word.parse().ok()).unwrap_or(Level::WARN);
         // Someone else's subscriber can only be there in a program that embeds fio; then it hears the engine.
         let _ = tracing::subscriber::set_global_default(ToFio { level });
     });

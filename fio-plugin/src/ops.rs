@@ -61,7 +61,10 @@ fn build() -> *mut u8 {
     put(release.option_struct_size, size_of::<JobOptions>());
     put(release.options, options::table().as_mut_ptr() as usize);
     // `version` and `flags` are two 32-bit members of one word.
-    const { assert!(ops::VERSION % 8 == 0 && ops::FLAGS == ops::VERSION + 4 && cfg!(target_endian = "little")) }
+    const {
+        assert!(ops::VERSION.is_multiple_of(8) && ops::FLAGS == ops::VERSION + 4);
+        assert!(cfg!(target_endian = "little"));
+    }
     put(ops::VERSION, release.ioops_version as u32 as usize | (flags as usize) << 32);
     table.as_mut_ptr().cast()
 }
@@ -116,10 +119,15 @@ unsafe extern "C" fn init(td: Thread) -> Status {
     let options = unsafe { &mut *options };
     options.job = std::ptr::null_mut();
     let planned = std::mem::replace(&mut options.planned, std::ptr::null_mut());
-    // SAFETY: `file_size` made it with `Box::into_raw`, and nobody else takes it.
-    let planned = if planned.is_null() { PlannedFiles::default() } else { *unsafe { Box::from_raw(planned) } };
+    let planned = if planned.is_null() {
+        PlannedFiles::default()
+    } else {
+        // SAFETY: `file_size` made it with `Box::into_raw`, and nobody else takes it.
+        *unsafe { Box::from_raw(planned) }
+    };
     let release = RELEASE.get().expect("fio has loaded the operations");
-    let symbols = Symbols::of_process().expect("the operations are refused where fio's functions are missing");
+    let symbols =
+        Symbols::of_process().expect("the operations are refused where fio's functions are missing");
     match Job::start(td, options, planned, release, symbols) {
         Ok(job) => {
             options.job = Box::into_raw(Box::new(job));

@@ -40,7 +40,8 @@ pub(crate) struct JobOptions {
     pub(crate) job: *mut Job,
 }
 
-const _: () = assert!(offset_of!(JobOptions, stamp) == 8, "the search looks for the stamp behind the first word");
+const _: () =
+    assert!(offset_of!(JobOptions, stamp) == 8, "the search looks for the stamp behind the first word");
 
 impl JobOptions {
     pub(crate) fn clustername(&self) -> Option<&CStr> {
@@ -226,7 +227,10 @@ mod tests {
             // SAFETY: the table is made of C string literals.
             let (name, help) = unsafe { (CStr::from_ptr(option.name), CStr::from_ptr(option.help)) };
             let place = option.offsets[0] as usize;
-            assert!(place > offset_of!(JobOptions, stamp) && place < offset_of!(JobOptions, planned), "{name:?}");
+            assert!(
+                place > offset_of!(JobOptions, stamp) && place < offset_of!(JobOptions, planned),
+                "{name:?}"
+            );
             assert!(places.insert(place), "{name:?}");
             assert!(!option.lname.is_null() && !help.is_empty(), "{name:?}");
             assert_eq!(option.category, CATEGORY_ENGINE, "{name:?}");

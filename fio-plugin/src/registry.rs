@@ -85,7 +85,8 @@ impl Registry {
         loop {
             let current = CURRENT.load(Ordering::Acquire);
             // SAFETY: the pointer is null or was leaked below, so it is good for ever.
-            if let Some(registry) = unsafe { current.as_ref() }.filter(|registry| registry.process == process) {
+            if let Some(registry) = unsafe { current.as_ref() }.filter(|registry| registry.process == process)
+            {
                 return registry;
             }
             let fresh = Box::into_raw(Box::new(Registry { process, engines: Mutex::default() }));

@@ -3,7 +3,7 @@
 //! The job's options stand where a command line's stand: above the configuration file, below the image string. `cache=`
 //! is the exception, as everywhere in ringbd: a cache mode is weaker than the configuration file.
 
-use ringbd::config::{EffectiveMode, Env, ImageSpec, Origin, QemuCache, Settings, Sources};
+use ringbd::config::{ConfigError, EffectiveMode, Env, ImageSpec, Origin, QemuCache, Settings, Sources};
 
 use crate::job::Failure;
 use crate::log::say;
@@ -29,12 +29,12 @@ fn resolve_in(target: &Target, env: Env) -> Result<(ImageSpec, Settings), Failur
     if let Some(store) = &target.store {
         sources = sources.with_option("ringbd_store", store);
     }
-    let mut settings = Settings::load(&spec, &sources).map_err(wrong)?;
+    let mut settings = Settings::load(&spec, &sources).map_err(|error| wrong(&error))?;
     let early = matches!(target.cache, Some(Cache::Writeback | Cache::Writearound));
     if early && *settings.origin(UNTIL_FLUSH) == Origin::Default {
         // Whoever asks fio for writeback wants to measure that, also where no job ever flushes.
         sources = sources.with_option(UNTIL_FLUSH, "false");
-        settings = Settings::load(&spec, &sources).map_err(wrong)?;
+        settings = Settings::load(&spec, &sources).map_err(|error| wrong(&error))?;
     }
     Ok((spec, settings))
 }
@@ -49,7 +49,7 @@ pub(crate) fn note_overruled(target: &Target, spec: &ImageSpec, settings: &Setti
 }
 
 fn spec(target: &Target) -> Result<ImageSpec, Failure> {
-    let mut spec: ImageSpec = target.image.parse().map_err(wrong)?;
+    let mut spec: ImageSpec = target.image.parse().map_err(|error| wrong(&error))?;
     let image = &target.image;
     let names_pool = image.starts_with("rbd:") || image.contains('/');
     let conflict = |option: &str, value: &str| {
@@ -93,7 +93,7 @@ fn effective(cache: Cache) -> EffectiveMode {
     }
 }
 
-fn wrong(error: ringbd::config::ConfigError) -> Failure {
+fn wrong(error: &ConfigError) -> Failure {
     invalid(error.to_string())
 }
 
@@ -126,14 +126,13 @@ mod tests {
 
     #[test]
     fn an_image_is_named_by_one_string_or_by_parts() {
-        for (mut target, short) in [
+        for (target, short) in [
             (target("foo"), "rbd/foo"),
             (target("data/foo"), "data/foo"),
             (target("data/ns/foo@s"), "data/ns/foo@s"),
             (target("rbd:data/foo@s"), "data/foo@s"),
         ] {
             assert_eq!(resolved(&target).unwrap().0.short(), short);
-            target.store = None;
         }
         let parts = Target {
             pool: Some("data".into()),

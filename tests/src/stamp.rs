@@ -42,7 +42,9 @@ pub fn read(block: u64, sector: usize, bytes: &[u8]) -> Result<u64, String> {
     if whole[sector * SECTOR_BYTES..][..SECTOR_BYTES] == *bytes {
         return Ok(version);
     }
-    Err(format!("block {block} sector {sector}: neither zeros nor a stamp (place {place}, version {version})"))
+    Err(format!(
+        "block {block} sector {sector}: neither zeros nor a stamp (place {place}, version {version})"
+    ))
 }
 
 #[cfg(test)]

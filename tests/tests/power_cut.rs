@@ -8,7 +8,8 @@ use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store, fsck};
 use ringbd::{Buf, Cores, Engine, EngineOptions, Image, OpenOptions, World};
 use ringbd_reactor::{JoinHandle, Sim, SimConfig, spawn};
 use ringbd_tests::recorder::{Findings, Guarantee, Recorder};
-use ringbd_tests::stamp::{self, BLOCK_BYTES};
+use ringbd_tests::stamp::BLOCK_BYTES;
+use ringbd_tests::workload::write_randomly;
 use std::cell::RefCell;
 use std::error::Error;
 use std::io;
@@ -94,7 +95,8 @@ fn no_promise_is_broken_by_a_power_cut() {
     let first: u64 = std::env::var("RINGBD_FIRST_SEED").map_or(0, |seed| seed.parse().unwrap());
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let totals: Vec<Totals> = std::thread::scope(|scope| {
-        let run = |thread| move || (first + thread..first + seeds).step_by(threads as usize).map(run_seed).sum();
+        let run =
+            |thread| move || (first + thread..first + seeds).step_by(threads as usize).map(run_seed).sum();
         let running: Vec<_> = (0..threads).map(|thread| scope.spawn(run(thread))).collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
@@ -150,7 +152,12 @@ fn run_seed(seed: u64) -> Totals {
     let outcome = std::panic::catch_unwind(|| {
         let ran = run(&plan);
         let findings = power_is_back(&ran, &plan, plan.guarantee()).unwrap();
-        Totals { seeds: 1, cuts: u64::from(ran.cut_midway), blocks: findings.blocks, lost: findings.lost_acknowledged }
+        Totals {
+            seeds: 1,
+            cuts: u64::from(ran.cut_midway),
+            blocks: findings.blocks,
+            lost: findings.lost_acknowledged,
+        }
     });
     outcome.unwrap_or_else(|_| panic!("RINGBD_SEED={seed} fails: {plan:?}"))
 }
@@ -201,10 +208,11 @@ fn open(plan: &Plan, mode: QemuCache) -> Result<Image, Box<dyn Error>> {
 
 async fn work(plan: Plan, recorder: Rc<RefCell<Recorder>>) {
     let Ok(image) = open(&plan, plan.mode) else { return };
-    let writers: Vec<JoinHandle<()>> = (0..WRITERS)
+    let writers: Vec<JoinHandle<u64>> = (0..WRITERS)
         .map(|writer| {
             let random = fastrand::Rng::with_seed(plan.seed << 2 | writer);
-            spawn(write(image.clone(), recorder.clone(), random, writer, plan.steps))
+            let blocks = writer * IMAGE_BLOCKS / WRITERS..(writer + 1) * IMAGE_BLOCKS / WRITERS;
+            spawn(write_randomly(image.clone(), recorder.clone(), random, blocks, plan.steps))
         })
         .collect();
     for writer in writers {
@@ -214,43 +222,6 @@ async fn work(plan: Plan, recorder: Rc<RefCell<Recorder>>) {
     if plan.seed % 2 == 0 && image.close().await.is_ok() && plan.mode != QemuCache::Unsafe {
         let closed = recorder.borrow().flush();
         recorder.borrow_mut().flushed(closed);
-    }
-}
-
-async fn write(image: Image, recorder: Rc<RefCell<Recorder>>, mut random: fastrand::Rng, writer: u64, steps: u64) {
-    let blocks = IMAGE_BLOCKS / WRITERS;
-    for _ in 0..steps {
-        if random.u32(..6) == 0 {
-            let ticket = recorder.borrow().flush();
-            if image.flush().await.is_ok() {
-                recorder.borrow_mut().flushed(ticket);
-            }
-            continue;
-        }
-        let run = random.u64(1..=5);
-        let first = writer * blocks + random.u64(..blocks - run);
-        let (offset, len) = (first * BLOCK_BYTES as u64, run * BLOCK_BYTES as u64);
-        let versions: Vec<(u64, u64)> =
-            (first..first + run).map(|block| (block, recorder.borrow_mut().issue(block))).collect();
-        let kind = random.u32(..10);
-        let done = if kind < 2 {
-            for &(block, version) in &versions {
-                recorder.borrow_mut().is_zeros(block, version);
-            }
-            let zeroing = if kind == 0 { image.write_zeroes(offset, len) } else { image.discard(offset, len) };
-            zeroing.await
-        } else {
-            let mut buf = Buf::zeroed(len as usize);
-            for (&(block, version), bytes) in versions.iter().zip(buf.chunks_exact_mut(BLOCK_BYTES)) {
-                stamp::fill(block, version, bytes);
-            }
-            image.write_at(buf, offset).await.0.map(drop)
-        };
-        if done.is_ok() {
-            for (block, version) in versions {
-                recorder.borrow_mut().acknowledge(block, version);
-            }
-        }
     }
 }
 
@@ -269,7 +240,8 @@ fn power_is_back(ran: &Ran, plan: &Plan, guarantee: Guarantee) -> Result<Finding
         contents
     });
     let contents = read.expect("nobody cuts the power again");
-    let report = sim.block_on(node, async { fsck(&World::current(), Path::new(STORE), false, &mut |_, _, _| {}) });
+    let report =
+        sim.block_on(node, async { fsck(&World::current(), Path::new(STORE), false, &mut |_, _, _| {}) });
     let report = report.expect("nobody cuts the power again").map_err(|error| error.to_string())?;
     if !report.findings.is_empty() {
         return Err(format!("fsck: {:?}", report.findings));

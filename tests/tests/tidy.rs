@@ -39,7 +39,9 @@ fn offenders(what: &str, offends: impl Fn(&str, &str) -> bool) {
 
 #[test]
 fn every_file_begins_by_saying_what_it_is() {
-    offenders("no `//!` at the head", |_, text| !text.trim_start_matches("#![no_main]").trim_start().starts_with("//!"));
+    offenders("no `//!` at the head", |_, text| {
+        !text.trim_start_matches("#![no_main]").trim_start().starts_with("//!")
+    });
 }
 
 #[test]
@@ -51,7 +53,9 @@ fn no_file_swallows_the_others() {
 fn unsafe_stays_where_it_is_allowed() {
     let unsafe_block = ["unsafe {", "unsafe fn", "unsafe impl"];
     offenders("unsafe outside the reactor and the fio plugin", |path, text| {
-        let allowed = path.starts_with("engine/reactor/") || path.starts_with("fio-plugin/") || path.ends_with("tidy.rs");
+        let allowed = path.starts_with("engine/reactor/")
+            || path.starts_with("fio-plugin/")
+            || path.ends_with("tidy.rs");
         !allowed && unsafe_block.iter().any(|word| text.contains(word))
     });
 }
@@ -59,7 +63,9 @@ fn unsafe_stays_where_it_is_allowed() {
 #[test]
 fn nothing_is_left_undone() {
     let words = ["todo!(", "unimplemented!(", "#[ignore", "FIXME", "XXX", "TODO"];
-    offenders("unfinished", |path, text| !path.ends_with("tidy.rs") && words.iter().any(|word| text.contains(word)));
+    offenders("unfinished", |path, text| {
+        !path.ends_with("tidy.rs") && words.iter().any(|word| text.contains(word))
+    });
 }
 
 #[test]
@@ -92,8 +98,18 @@ fn the_top_level_has_only_the_folders_of_the_layout() {
 #[test]
 fn every_dependency_is_permissively_licensed() {
     let allowed = [
-        "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unicode-3.0",
-        "Zlib", "Unlicense", "0BSD", "CC0-1.0", "BSL-1.0",
+        "MIT",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Unicode-3.0",
+        "Zlib",
+        "Unlicense",
+        "0BSD",
+        "CC0-1.0",
+        "BSL-1.0",
     ];
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked", "--offline"])
@@ -105,13 +121,17 @@ fn every_dependency_is_permissively_licensed() {
     let packages = metadata["packages"].as_array().unwrap();
     assert!(packages.len() > 50, "the dependencies were found");
     for package in packages {
-        let licence = package["license"].as_str().unwrap_or("none").replace(['(', ')'], "").replace('/', " OR ");
+        let licence =
+            package["license"].as_str().unwrap_or("none").replace(['(', ')'], "").replace('/', " OR ");
         // Of alternatives one must be allowed; of licences that apply together, all.
         let permissive = licence
             .split(" OR ")
             .any(|choice| choice.split(" AND ").all(|one| allowed.contains(&one.trim())));
         // "(A OR B) AND C" reads as "A OR B AND C" above; where that is too strict, each part must be allowed.
-        let parts = licence.split(" OR ").flat_map(|part| part.split(" AND ")).all(|one| allowed.contains(&one.trim()));
+        let parts = licence
+            .split(" OR ")
+            .flat_map(|part| part.split(" AND "))
+            .all(|one| allowed.contains(&one.trim()));
         assert!(permissive || parts, "{} is under {licence}", package["name"]);
     }
 }

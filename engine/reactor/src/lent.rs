@@ -38,11 +38,13 @@ impl LentCore {
         self.core.block_on(future)
     }
 
-    /// Registers memory that buffers will be lent from, so that operations on it skip the pinning of pages. Returns how many
-    /// regions were registered whole; when RLIMIT_MEMLOCK is too small that is logged, and the rest works unregistered.
+    /// Registers memory that buffers will be lent from, so that operations on it skip the pinning of pages.
+    /// Returns how many regions were registered whole; when RLIMIT_MEMLOCK is too small that is logged, and
+    /// the rest works unregistered.
     pub fn register_buffers(&mut self, regions: &[Region]) -> usize {
         let ring = self.core.ring();
-        // SAFETY: whoever made the region promised that it outlives the core; the ring is closed with the core.
+        // SAFETY: whoever made the region promised that it outlives the core; the ring is closed with the
+        // core.
         regions.iter().filter(|region| unsafe { ring.register_buffer(region.start, region.len) }).count()
     }
 }

@@ -268,3 +268,37 @@ fn a_panic_of_blocking_work_reaches_the_caller() {
     }));
     assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "in the helper");
 }
+
+#[test]
+fn a_finished_future_keeps_nobody_awake() {
+    let mut core = core();
+    let kept =
+        core.block_on(async { std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await });
+    core.enter(|| kept.wake_by_ref());
+    let begun = Instant::now();
+    core.park(Some(Duration::from_millis(30)));
+    assert!(begun.elapsed() >= Duration::from_millis(29));
+}
+
+#[test]
+fn a_park_may_be_as_long_as_one_likes() {
+    let mut core = core();
+    let (send, mut receive) = mailbox::<()>();
+    let woken = Rc::new(Cell::new(false));
+    core.enter(|| {
+        let woken = Rc::clone(&woken);
+        spawn_detached(async move {
+            receive.recv().await;
+            woken.set(true);
+        });
+    });
+    while core.poll() {}
+    let sender = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(10));
+        send.send(());
+    });
+    while !woken.get() {
+        core.park(Some(Duration::MAX));
+    }
+    sender.join().unwrap();
+}

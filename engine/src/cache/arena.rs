@@ -1,12 +1,12 @@
-//! The memory of the cached data: blocks of 4 KiB in large slabs that are allocated as the cache grows, up to its
-//! size, and kept.
+//! The memory of the cached data: blocks of 4 KiB in large slabs that are allocated as the cache grows, up to
+//! its size, and kept.
 
 use super::extent::BLOCK_BYTES;
 
-/// Blocks in a slab of 2 MiB.
-const SLAB_BLOCKS: u32 = 512;
-/// Blocks start on a cache line.
-const ALIGN: usize = 64;
+/// Blocks in a slab of 16 MiB. The kernel gives the memory of a slab as it is touched.
+const SLAB_BLOCKS: u32 = 4096;
+/// Blocks start on a page, so that a random hit meets one page and not two.
+const ALIGN: usize = 4096;
 
 pub(super) type Data = [u8; BLOCK_BYTES as usize];
 

@@ -1,8 +1,8 @@
 //! What the cache knows of a block, in half a cache line, and the lists that run through these records.
 //!
-//! Of every sector of a block four things can be said: *valid* (the cache has its data), *dirty* (newer than the
-//! store and not on its way down), *writing* (part of a writeback in flight), *filling* (a read in flight may still
-//! fill it). The masks decide where the block belongs, and there is one place at a time:
+//! Of every sector of a block four things can be said: *valid* (the cache has its data), *dirty* (newer than
+//! the store and not on its way down), *writing* (part of a writeback in flight), *filling* (a read in flight
+//! may still fill it). The masks decide where the block belongs, and there is one place at a time:
 //!
 //! | place    | masks                                   | links used for               |
 //! |----------|-----------------------------------------|------------------------------|

@@ -1,12 +1,12 @@
 //! The objects with dirty blocks, and the dirty blocks of each object, both in order of age.
 //!
-//! A record of 16 bytes stands for an object with dirty blocks. Its blocks hang on it through the links in their own records, the one that
-//! became dirty first at the head, and the head's key names the object. The record hangs on the list of the
-//! epoch of its head (see `epochs`), so the oldest object is found at once and a record changes its place in constant
-//! time. An index finds the record of an object.
+//! A record of 16 bytes stands for an object with dirty blocks. Its blocks hang on it through the links in
+//! their own records, the one that became dirty first at the head, and the head's key names the object. The
+//! record hangs on the list of the epoch of its head (see `epochs`), so the oldest object is found at once and
+//! a record changes its place in constant time. An index finds the record of an object.
 //!
-//! A dirty block that is also being written back is *blocked*: it waits for that writeback to land. A record knows how many
-//! of its blocks are blocked, so that writeback passes over objects that have nothing to offer.
+//! A dirty block that is also being written back is *blocked*: it waits for that writeback to land. A record
+//! knows how many of its blocks are blocked, so that writeback passes over objects that have nothing to offer.
 
 use super::block::{Blocks, NIL, Place};
 use super::epochs::{Epochs, Ticket};

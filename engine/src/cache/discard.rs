@@ -1,7 +1,9 @@
 //! Discards, and dropping everything.
 //!
-//! A discard drops what the cache has, dirty or not, before the store is told. Until the store has done it, writes to
-//! these bytes are held and reads of them go past the cache: so no older data is cached, and no newer data is discarded below.
+//! A discard drops what the cache has, dirty or not, before the store is told. Until the store has done it,
+//! reads and writes of these bytes are held, and fills do not bring the rest of their blocks in: so nobody sees
+//! data older than what was dropped, none is cached, and no newer data is discarded below. A flush that covers
+//! dropped data waits for the discard.
 
 use super::block::Place;
 use super::extent::{Extent, Piece};
@@ -15,8 +17,8 @@ pub struct DiscardId(u64);
 pub(super) struct Discard {
     pub(super) id: DiscardId,
     pub(super) extent: Extent,
-    /// The epoch in which the discard stands for dirty data that it dropped: a flush that covers the data waits until
-    /// the store has discarded it.
+    /// The epoch in which the discard stands for dirty data that it dropped: a flush that covers the data waits
+    /// until the store has discarded it.
     pub(super) epoch: Option<u32>,
 }
 
@@ -29,8 +31,8 @@ pub struct DirtyLeft {
 }
 
 impl Shard {
-    /// Drops the cached data of an extent of whole sectors (the ragged ends of a discard are writes of zeroes). The driver
-    /// then waits for the writebacks left in `wait_for`, discards below, and calls
+    /// Drops the cached data of an extent of whole sectors (the ragged ends of a discard are writes of zeroes).
+    /// The driver then waits for the writebacks left in `wait_for`, discards below, and calls
     /// [`finish_discard`](Self::finish_discard) whatever came of it.
     ///
     /// # Panics

@@ -1,18 +1,18 @@
 //! Flush epochs: what a flush covers, and how old dirty data is.
 //!
-//! Time is cut into epochs. A block that becomes dirty joins the current one and stays in it until its writeback
-//! starts; the writeback then stands for it in the oldest epoch of its blocks until it has landed. A flush closes the current epoch and
-//! waits until every epoch up to it is drained. What is dirtied later, or dirtied again after its writeback
-//! started, is in a later epoch and holds no earlier flush up.
+//! Time is cut into epochs. A block that becomes dirty joins the current one and stays in it until its
+//! writeback starts; the writeback then stands for it in the oldest epoch of its blocks until it has landed. A
+//! flush closes the current epoch and waits until every epoch up to it is drained. What is dirtied later, or
+//! dirtied again after its writeback started, is in a later epoch and holds no earlier flush up.
 //!
-//! An epoch also ends after a sixteenth of the dirty age, so that its start tells the age of its blocks closely enough.
-//! Each epoch lists the objects whose oldest dirty block is in it: the objects in order of age.
+//! An epoch also ends after a sixteenth of the dirty age, so that its start tells the age of its blocks closely
+//! enough. Each epoch lists the objects whose oldest dirty block is in it: the objects in order of age.
 
 use super::block::NIL;
 use std::collections::VecDeque;
 
-/// More epochs than this do not live at once: the current one then stays open, and a flush may wait for a little more than it
-/// must. A flush for every write, with this many in flight, is still exact.
+/// More epochs than this do not live at once: the current one then stays open, and a flush may wait for a
+/// little more than it must. A flush for every write, with this many in flight, is still exact.
 const EPOCHS_MAX: usize = 512;
 /// Epochs in the maximal age of dirty data.
 const EPOCHS_PER_AGE: u64 = 16;
@@ -25,7 +25,8 @@ pub(super) struct Epoch {
     started_ns: u64,
     /// Dirty blocks of this epoch.
     blocks: u32,
-    /// Writebacks in flight whose oldest block is of this epoch, and discards under way that dropped such blocks.
+    /// Writebacks in flight whose oldest block is of this epoch, and discards under way that dropped such
+    /// blocks.
     flights: u32,
     /// The objects whose oldest dirty block is of this epoch: first and last record.
     pub(super) oldest: u32,

@@ -1,7 +1,7 @@
 //! Where bytes lie: extents of an object, and how they fall on blocks and sectors.
 //!
-//! A block is what the cache allocates, a sector is what it knows valid or dirty. A block has eight sectors, so one
-//! byte is a mask of them.
+//! A block is what the cache allocates, a sector is what it knows valid or dirty. A block has eight sectors, so
+//! one byte is a mask of them.
 
 /// What the cache allocates.
 pub const BLOCK_BYTES: u32 = 4096;

@@ -1,8 +1,8 @@
 //! Fills: reads from the store in flight that bring data into the cache.
 //!
-//! A fill reserves its blocks when it begins, so no other read fetches them again. In each block it may fill the sectors
-//! that were not valid then; a write or a discard of a sector takes that permission away, which is all it takes to keep
-//! old data out of the cache however late the store answers.
+//! A fill reserves its blocks when it begins, so no other read fetches them again. In each block it may fill
+//! the sectors that were not valid then; a write or a discard of a sector takes that permission away, which is
+//! all it takes to keep old data out of the cache however late the store answers.
 
 use super::extent::{BLOCK_BYTES, Extent};
 use super::shard::Shard;

@@ -1,8 +1,9 @@
-//! The memory of blocks that were evicted before anyone read them again: if one comes back soon, it was evicted too
-//! early and goes straight to the main queue.
+//! The memory of blocks that were evicted before anyone read them again: if one comes back soon, it was evicted
+//! too early and goes straight to the main queue.
 //!
-//! Four bytes a block: a 16-bit fingerprint and a 16-bit coarse time, in buckets of four. A false match costs a clean
-//! block a better place than it earned, nothing else, so neither collisions nor the clock's wrap-around matter.
+//! Four bytes a block: a 16-bit fingerprint and a 16-bit coarse time, in buckets of four. A false match costs a
+//! clean block a better place than it earned, nothing else, so neither collisions nor the clock's wrap-around
+//! matter.
 
 const WAYS: usize = 4;
 /// Ticks of the coarse clock that an entry is believed.

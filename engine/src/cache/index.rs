@@ -1,9 +1,9 @@
 //! A flat open-addressing index from a key's 32-bit tag to an id.
 //!
 //! A slot is one word: the tag above, the id plus one below, zero when empty. Probing is linear and reads only
-//! slots; the owner of the ids confirms the key. The tag also gives the slot's home (a multiply and a shift map it on
-//! any capacity), so removal can shift the cluster back without a look at the keys: there are no tombstones, and the
-//! index never grows.
+//! slots; the owner of the ids confirms the key. The tag also gives the slot's home (a multiply and a shift map
+//! it on any capacity), so removal can shift the cluster back without a look at the keys: there are no
+//! tombstones, and the index never grows.
 
 pub(super) struct Index {
     slots: Box<[u64]>,
@@ -18,7 +18,8 @@ impl Index {
         Self { slots: vec![0; slots].into_boxed_slice(), seed, len: 0 }
     }
 
-    /// The tag of a key: a folded multiply, so that neither a regular nor a hostile choice of blocks makes clusters.
+    /// The tag of a key: a folded multiply, so that neither a regular nor a hostile choice of blocks makes
+    /// clusters.
     #[inline]
     pub(super) fn tag(&self, key: u64) -> u32 {
         let product = u128::from(key ^ self.seed) * 0x9e37_79b9_7f4a_7c15_u128;

@@ -12,7 +12,8 @@ pub enum Policy {
     Writethrough,
     /// Reads are cached; a write is acknowledged when the cache has it.
     Writeback,
-    /// Reads are not cached; a write is acknowledged when the cache has it, and leaves it when the store has it.
+    /// Reads are not cached; a write is acknowledged when the cache has it, and leaves it when the store has
+    /// it.
     Writearound,
 }
 
@@ -66,7 +67,8 @@ impl FromStr for Policy {
     }
 }
 
-/// `rbd_cache_writethrough_until_flush`: acknowledge writes as writethrough does until the guest has flushed once.
+/// `rbd_cache_writethrough_until_flush`: acknowledge writes as writethrough does until the guest has flushed
+/// once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UntilFlush {
     policy: Policy,

@@ -11,8 +11,9 @@
 //! }
 //! ```
 //!
-//! Each round copies what is valid by then and never looks at those bytes again: data that was acknowledged when the read
-//! began cannot be lost to an eviction while the rest is fetched, and no older answer of the store is laid over it.
+//! Each round copies what is valid by then and never looks at those bytes again: data that was acknowledged
+//! when the read began cannot be lost to an eviction while the rest is fetched, and no older answer of the
+//! store is laid over it.
 
 use super::extent::{BLOCK_BYTES, Extent, Piece};
 use super::fill::{Fetch, FillId};
@@ -76,8 +77,8 @@ impl ReadPlan {
         &self.waits
     }
 
-    /// Does this round wait for a discard under way? Until it has ended the store may have data that is older than
-    /// what the discard dropped from the cache.
+    /// Does this round wait for a discard under way? Until it has ended the store may have data that is older
+    /// than what the discard dropped from the cache.
     pub fn waits_for_discard(&self) -> bool {
         self.discarding
     }
@@ -175,7 +176,8 @@ impl Shard {
         true
     }
 
-    /// One round of a read: copies what is valid to `dst` and plans how to get the rest. `false` when the read is done.
+    /// One round of a read: copies what is valid to `dst` and plans how to get the rest. `false` when the read
+    /// is done.
     pub fn plan_read(&mut self, plan: &mut ReadPlan, dst: &mut [u8]) -> bool {
         let extent = plan.extent;
         self.assert_inside(extent);

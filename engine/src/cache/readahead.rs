@@ -1,10 +1,11 @@
 //! Readahead: notices that an image is read in sequence, and says what to read before it is asked for.
 //!
-//! The options mean what they mean in librbd. After `trigger_requests` reads that each began where the last one ended, the
-//! first window is as long as what those reads brought; each later window doubles, up to `max_bytes`, and opens when
-//! the reader is half way through the one before. A window's end is moved to a boundary (of an object set, a stripe, a stripe unit:
-//! the first that is near enough) if that changes its length by less than a half. After `disable_after_bytes` have been
-//! read in all it stops: it is meant for the guest's boot, after which the guest's own readahead works.
+//! The options mean what they mean in librbd. After `trigger_requests` reads that each began where the last one
+//! ended, the first window is as long as what those reads brought; each later window doubles, up to
+//! `max_bytes`, and opens when the reader is half way through the one before. A window's end is moved to a
+//! boundary (of an object set, a stripe, a stripe unit: the first that is near enough) if that changes its
+//! length by less than a half. After `disable_after_bytes` have been read in all it stops: it is meant for the
+//! guest's boot, after which the guest's own readahead works.
 
 /// The options.
 #[derive(Clone, Debug, PartialEq, Eq)]

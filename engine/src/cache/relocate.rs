@@ -32,14 +32,15 @@ impl Parcel {
     }
 }
 
-/// The objects cannot move now: a fill, a writeback or a discard of theirs is in flight. Try again when it has ended.
+/// The objects cannot move now: a fill, a writeback or a discard of theirs is in flight. Try again when it has
+/// ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a fill, writeback or discard of the objects to move is in flight")]
 pub struct Busy;
 
 impl Shard {
-    /// Takes out every block of the objects that `moves` names, dirty ones included. A flush ticket taken here before
-    /// covers them no more: the driver lets flushes end, or takes a ticket of the other shard.
+    /// Takes out every block of the objects that `moves` names, dirty ones included. A flush ticket taken here
+    /// before covers them no more: the driver lets flushes end, or takes a ticket of the other shard.
     ///
     /// # Errors
     /// If one of the objects is busy; then nothing changed.
@@ -71,8 +72,8 @@ impl Shard {
         Ok(parcel)
     }
 
-    /// Takes a parcel in. Dirty blocks count from now and come in whatever the dirty limits say; clean ones only
-    /// while there is room.
+    /// Takes a parcel in. Dirty blocks count from now and come in whatever the dirty limits say; clean ones
+    /// only while there is room.
     ///
     /// # Errors
     /// The dirty blocks for which there was no room: write some back and insert them again.

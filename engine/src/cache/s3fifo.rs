@@ -1,10 +1,10 @@
 //! Which clean block goes when room is needed: S3-FIFO.
 //!
-//! A new block enters the small queue, a tenth of the clean blocks. Read again before it reaches the end, it moves to the main
-//! queue; if not, it is evicted and the ghost remembers it. The main queue gives a block one more round for each
-//! remembered read. A hit therefore moves nothing: it only counts. Only clean, idle blocks are in the queues, so
-//! everything in them can be evicted; the shard takes a block out when it becomes dirty or a fill starts, and puts it
-//! back when it is clean.
+//! A new block enters the small queue, a tenth of the clean blocks. Read again before it reaches the end, it
+//! moves to the main queue; if not, it is evicted and the ghost remembers it. The main queue gives a block one
+//! more round for each remembered read. A hit therefore moves nothing: it only counts. Only clean, idle blocks
+//! are in the queues, so everything in them can be evicted; the shard takes a block out when it becomes dirty
+//! or a fill starts, and puts it back when it is clean.
 
 use super::block::{Blocks, List, PROVEN, Place};
 use super::ghost::Ghost;

@@ -34,12 +34,13 @@ pub struct ShardConfig {
     pub max_dirty_age_ns: u64,
     /// Objects with dirty data at most. Zero: no limit.
     pub max_dirty_objects: u32,
-    /// Hold a write above the limit before it enters the cache. Otherwise it enters at once and its acknowledgement
-    /// waits ([`WriteOutcome::Deferred`](super::WriteOutcome::Deferred)).
+    /// Hold a write above the limit before it enters the cache. Otherwise it enters at once and its
+    /// acknowledgement waits ([`WriteOutcome::Deferred`](super::WriteOutcome::Deferred)).
     pub block_writes_upfront: bool,
     /// The image's object size: a power of two, 4 KiB to 32 MiB.
     pub object_bytes: u32,
-    /// Keep blocks when they are clean, and what was read. Otherwise (writearound) blocks leave when they are clean.
+    /// Keep blocks when they are clean, and what was read. Otherwise (writearound) blocks leave when they are
+    /// clean.
     pub keep_clean: bool,
     /// Random, so that a guest cannot choose blocks that collide in the index.
     pub hash_seed: u64,
@@ -189,7 +190,8 @@ impl Shard {
         self.blocks.free_len() + self.arena.room() + self.clean.len()
     }
 
-    /// A block for a key that is not in the cache, evicting a clean one if it must: indexed, pinned, nothing valid.
+    /// A block for a key that is not in the cache, evicting a clean one if it must: indexed, pinned, nothing
+    /// valid.
     pub(super) fn obtain(&mut self, object: u64, block: u32) -> Option<u32> {
         let id = self.blocks.take_free().or_else(|| self.grow()).or_else(|| self.evict())?;
         let key = self.key(object, block);

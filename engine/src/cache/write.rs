@@ -14,8 +14,8 @@ pub enum WriteOutcome {
     Deferred,
     /// Nothing changed. Try again when what it waits for has happened.
     Held(Held),
-    /// Nothing changed. The extent (one or two sectors that the write covers in part) must be in the cache first: see
-    /// [`Shard::plan_edge`]. Try again in the step that completes its fills.
+    /// Nothing changed. The extent (one or two sectors that the write covers in part) must be in the cache
+    /// first: see [`Shard::plan_edge`]. Try again in the step that completes its fills.
     NeedsFill(Extent),
 }
 
@@ -46,7 +46,8 @@ struct Demand {
 }
 
 impl Shard {
-    /// Writes into the cache. Cut longer writes at [`write_bytes_max`](Self::write_bytes_max), or they may be held for ever.
+    /// Writes into the cache. Cut longer writes at [`write_bytes_max`](Self::write_bytes_max), or they may be
+    /// held for ever.
     ///
     /// # Panics
     /// If the extent is not inside an object, or `src` not of its length.

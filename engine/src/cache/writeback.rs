@@ -1,8 +1,8 @@
 //! Writeback: dirty extents going down, all that one object has to offer in one operation.
 //!
-//! A writeback takes the dirty sectors of its blocks: they are *writing* until it lands, and a block is part of one
-//! writeback at a time. A block that is written meanwhile becomes dirty again and waits for the landing, so two states of a sector
-//! are never on their way together and the store sees them in order.
+//! A writeback takes the dirty sectors of its blocks: they are *writing* until it lands, and a block is part of
+//! one writeback at a time. A block that is written meanwhile becomes dirty again and waits for the landing, so
+//! two states of a sector are never on their way together and the store sees them in order.
 
 use super::block::{NIL, Place};
 use super::epochs::Ticket;
@@ -93,8 +93,8 @@ pub(super) struct Flight {
 }
 
 impl Shard {
-    /// Begins a writeback, if there is cause: fills `writeback` and says `true`. Copy its runs before anything else
-    /// happens to the shard.
+    /// Begins a writeback, if there is cause: fills `writeback` and says `true`. Copy its runs before anything
+    /// else happens to the shard.
     pub fn next_writeback(&mut self, why: Urgency, limit: WritebackLimit, writeback: &mut Writeback) -> bool {
         writeback.chosen.clear();
         match why {
@@ -141,8 +141,8 @@ impl Shard {
         self.end_writeback(id, true);
     }
 
-    /// The store has not written it, or only a part. The data is dirty as before, and still the oldest: let some
-    /// time pass before the next try.
+    /// The store has not written it, or only a part. The data is dirty as before, and still the oldest: let
+    /// some time pass before the next try.
     ///
     /// # Panics
     /// If the writeback has ended already.
@@ -163,9 +163,9 @@ impl Shard {
 
     /// The writebacks in flight that touch blocks of the extent.
     ///
-    /// To write an extent through: take it with [`Urgency::Extent`] until there is no more, then wait for these; do
-    /// both once more, because blocks that were on their way down at first had to wait. Everything that was dirty at the beginning
-    /// has then landed, however often others write it again.
+    /// To write an extent through: take it with [`Urgency::Extent`] until there is no more, then wait for
+    /// these; do both once more, because blocks that were on their way down at first had to wait. Everything
+    /// that was dirty at the beginning has then landed, however often others write it again.
     pub fn writebacks_over(&self, extent: Extent, ids: &mut Vec<WritebackId>) {
         ids.clear();
         if !self.sectors_of(extent).any(|(_, id)| self.blocks[id].writing != 0) {
@@ -329,8 +329,8 @@ impl Shard {
     }
 }
 
-/// Shortens `chosen`, which is sorted, to about `runs_max` runs: those from the oldest block on, and if that leaves room,
-/// those before it. So the oldest block always goes, and none waits for ever.
+/// Shortens `chosen`, which is sorted, to about `runs_max` runs: those from the oldest block on, and if that
+/// leaves room, those before it. So the oldest block always goes, and none waits for ever.
 fn keep_runs(chosen: &mut Vec<(u32, u32)>, oldest: (u32, u32), runs_max: u32, dirty_of: impl Fn(u32) -> u8) {
     if chosen.len() * (u8::BITS as usize / 2) <= runs_max as usize {
         return;

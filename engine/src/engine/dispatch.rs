@@ -1,12 +1,12 @@
 //! A core's mailbox: one task that takes each message and answers it, at once where the cache can, by a task where not.
 
-use super::message::{Answer, CallId, ImageNo, Message, ObjectOp, ShardsOp};
+use super::message::{Answer, CallId, ImageNo, Item, Message, ObjectOp, ShardsOp};
 use super::request_end::End;
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
+use crate::cache::Extent;
 use crate::error::{Error, ErrorKind};
 use crate::image::core_image::CoreImage;
-use crate::cache::Extent;
 use crate::image::shard_load::ShardLoad;
 use ringbd_reactor::{Buf, Receiver, spawn, spawn_detached};
 use std::rc::Rc;
@@ -26,18 +26,13 @@ impl CoreState {
     fn dispatch(self: &Rc<Self>, message: Message) {
         match message {
             Message::Start { image, request, reply } => self.start(&image, request, End::Reply(reply)),
-            Message::Object { image, extent, op, buf, from } => self.object_of_other(image, extent, op, buf, from),
+            Message::Batch(items) => items.into_iter().for_each(|item| self.dispatch_item(item)),
             Message::Shards { image, shards, op, from } => self.shards_of_other(image, shards, op, from),
             Message::ReadAhead { image, extent } => {
                 if let Some(image) = self.core_image_of(image)
                     && image.has(ShardNo::of(image.shared.id, extent.object))
                 {
                     image.read_ahead(extent);
-                }
-            }
-            Message::Answer { call, answer } => {
-                if let Some((finish, answer)) = self.calls.answered(call, answer) {
-                    self.finish(finish, answer.result, answer.buf);
                 }
             }
             Message::Adopt { image, shards } => {
@@ -55,8 +50,27 @@ impl CoreState {
         }
     }
 
+    fn dispatch_item(self: &Rc<Self>, item: Item) {
+        match item {
+            Item::Object { image, extent, op, buf, from } => self.object_of_other(image, extent, op, buf, from),
+            Item::Answer { call, answer } => {
+                if let Some((finish, answer)) = self.calls.answered(call, answer) {
+                    self.finish(finish, answer.result, answer.buf);
+                }
+            }
+        }
+    }
+
+    /// Sends what was posted to other cores, at the end of each turn in which something was.
+    pub(crate) async fn flush_outbox(self: Rc<Self>) {
+        loop {
+            self.outbox.something().await;
+            self.outbox.flush(&self.roster());
+        }
+    }
+
     fn answer(&self, to: CallId, answer: Answer) {
-        self.send(to.core, Message::Answer { call: to.call, answer });
+        self.post(to.core, Item::Answer { call: to.call, answer });
     }
 
     /// An extent of an object of this core, for another core.
@@ -69,12 +83,8 @@ impl CoreState {
         from: CallId,
     ) {
         let Some(image) = self.core_image_of(image_no) else {
-            let result = Err(Error::new(
-                ErrorKind::Closed,
-                "reach object of image",
-                image_no,
-                "the image was closed",
-            ));
+            let result =
+                Err(Error::new(ErrorKind::Closed, "reach object of image", image_no, "the image was closed"));
             return self.answer(from, Answer { result, buf, done: ShardSet::EMPTY });
         };
         let shard = ShardNo::of(image.shared.id, extent.object);
@@ -85,7 +95,7 @@ impl CoreState {
             }
         } else if let Some(owner) = self.owner_elsewhere(shard) {
             // It moved on; the answer goes straight to who asked.
-            return self.send(owner, Message::Object { image: image_no, extent, op, buf, from });
+            return self.post(owner, Item::Object { image: image_no, extent, op, buf, from });
         }
         let state = self.clone();
         spawn_detached(async move {

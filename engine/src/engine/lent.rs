@@ -10,7 +10,7 @@ use super::topology::CoreNo;
 use crate::error::{Error, ErrorKind};
 use crate::image::Image;
 use crate::image::request::{Completion, Request};
-use ringbd_reactor::{JoinHandle, LentCore, Receiver, Region, spawn};
+use ringbd_reactor::{JoinHandle, LentCore, Receiver, Region, spawn, spawn_detached};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,7 +30,10 @@ impl Core {
     pub(super) fn new(engine: Engine, mut lent: LentCore) -> Self {
         let (no, mailbox) = engine.shared().join();
         let state = CoreState::new(no, engine.shared().clone());
-        let serving = lent.enter(|| spawn(state.clone().serve(mailbox)));
+        let serving = lent.enter(|| {
+            spawn_detached(state.clone().flush_outbox());
+            spawn(state.clone().serve(mailbox))
+        });
         Self { lent, state, serving: Some(serving), engine }
     }
 
@@ -122,6 +125,7 @@ impl Core {
             if let Some(serving) = serving {
                 state.send(state.no, Message::Stop);
                 engine.bequeath(state.no, serving.await);
+                state.outbox.flush(&state.roster());
             }
         });
     }

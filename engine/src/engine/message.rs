@@ -2,8 +2,8 @@
 
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
-use crate::error::Result;
 use crate::cache::Extent;
+use crate::error::Result;
 use crate::image::request::Request;
 use crate::image::shard_load::ShardLoad;
 use crate::image::shared::ImageShared;
@@ -53,17 +53,23 @@ pub(crate) struct Answer {
 /// How a request that came from outside learns its end; runs on the core that did it.
 pub(crate) type Reply = Box<dyn FnOnce(Result<u64>, Buf) + Send>;
 
+/// What goes between cores often enough to be sent in batches.
+pub(crate) enum Item {
+    /// One object's part of a request of another core.
+    Object { image: ImageNo, extent: Extent, op: ObjectOp, buf: Buf, from: CallId },
+    /// The answer to an `Object` or to a barrier.
+    Answer { call: u32, answer: Answer },
+}
+
 pub(crate) enum Message {
     /// A request from a thread that is no core, or of a future.
     Start { image: Arc<ImageShared>, request: Request, reply: Reply },
-    /// One object's part of a request of another core.
-    Object { image: ImageNo, extent: Extent, op: ObjectOp, buf: Buf, from: CallId },
+    /// Operations and answers of one turn of another core.
+    Batch(Vec<Item>),
     /// A part of a barrier of another core.
     Shards { image: ImageNo, shards: ShardSet, op: ShardsOp, from: CallId },
     /// Bring an extent into the cache, if it is this core's; nobody waits.
     ReadAhead { image: ImageNo, extent: Extent },
-    /// The answer to `Object` or `Shards`.
-    Answer { call: u32, answer: Answer },
     /// Shards of an image that this core owns from now on.
     Adopt { image: ImageNo, shards: Vec<(ShardNo, ShardLoad)> },
     /// The map of shards to cores changed.

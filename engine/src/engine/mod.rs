@@ -8,6 +8,7 @@ mod dispatch;
 mod each_core;
 mod lent;
 pub(crate) mod message;
+mod outbox;
 pub(crate) mod request_end;
 pub(crate) mod roster;
 mod route;

@@ -1,12 +1,12 @@
 //! The tasks of requests: cut into objects, each at its home core, and barriers over every core.
 
-use super::message::{Answer, CallId, Message, ObjectOp, ShardsOp};
+use super::message::{Answer, CallId, Item, Message, ObjectOp, ShardsOp};
 use super::state::CoreState;
 use super::topology::{ShardNo, ShardSet};
+use crate::cache::{Extent, Window};
 use crate::config::EffectiveMode;
 use crate::error::{Error, Result};
 use crate::image::core_image::CoreImage;
-use crate::cache::{Extent, Window};
 use crate::image::request::{Op, Request};
 use crate::image::shared::ImageShared;
 use ringbd_reactor::{Buf, Durability, JoinHandle, spawn, yield_now};
@@ -20,7 +20,11 @@ const OBJECTS_AT_ONCE_MAX: usize = 64;
 
 impl CoreState {
     /// Runs a request that `start` could not end at once.
-    pub(crate) async fn run(self: &Rc<Self>, shared: &Arc<ImageShared>, request: Request) -> (Result<u64>, Buf) {
+    pub(crate) async fn run(
+        self: &Rc<Self>,
+        shared: &Arc<ImageShared>,
+        request: Request,
+    ) -> (Result<u64>, Buf) {
         let Request { op, offset, len, buf, compare } = request;
         let make_op: fn() -> ObjectOp = match op {
             Op::Read => || ObjectOp::Read,
@@ -32,12 +36,16 @@ impl CoreState {
                 let compare = compare.expect("admitted with a buffer to compare with");
                 let extent = shared.layout.first(offset, len);
                 let image = self.core_image(shared);
-                let (result, buf) = self.object(&image, extent, ObjectOp::CompareAndWrite(compare), buf).await;
+                let (result, buf) =
+                    self.object(&image, extent, ObjectOp::CompareAndWrite(compare), buf).await;
                 return (result, buf);
             }
         };
         let (result, buf) = self.run_pieces(shared, offset, len, make_op, buf).await;
-        if result.is_ok() && shared.durability == Durability::Durable && matches!(op, Op::Discard | Op::WriteZeroes) {
+        if result.is_ok()
+            && shared.durability == Durability::Durable
+            && matches!(op, Op::Discard | Op::WriteZeroes)
+        {
             return (self.flush(shared).await.and(result), buf);
         }
         (result, buf)
@@ -61,7 +69,9 @@ impl CoreState {
                 whole.wait_for_first().await;
             }
             let (state, image) = (self.clone(), image.clone());
-            whole.under_way.push_back(spawn(async move { state.object(&image, extent, make_op(), piece).await }));
+            whole
+                .under_way
+                .push_back(spawn(async move { state.object(&image, extent, make_op(), piece).await }));
         }
         while !whole.under_way.is_empty() {
             whole.wait_for_first().await;
@@ -88,7 +98,7 @@ impl CoreState {
                 Some(owner) if owner != self.no => {
                     let call = self.calls.begin();
                     let from = CallId { core: self.no, call };
-                    self.send(owner, Message::Object { image: image.shared.no, extent, op, buf, from });
+                    self.post(owner, Item::Object { image: image.shared.no, extent, op, buf, from });
                     let Answer { result, buf, .. } = self.calls.wait(call).await;
                     return (result, buf);
                 }

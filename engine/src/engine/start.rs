@@ -7,7 +7,7 @@ use super::topology::{CORES_MAX, CoreNo};
 use super::{Engine, EngineInner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
-use ringbd_reactor::{CoreConfig, CoreThread, Receiver, SetupError, World};
+use ringbd_reactor::{CoreConfig, CoreThread, Receiver, SetupError, World, spawn_detached};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,7 +67,8 @@ impl Engine {
             }
         };
         let shared = Arc::new(EngineShared::new(world, store, expected));
-        let inner = EngineInner { shared, threads: Mutex::default(), open: Mutex::new(BTreeMap::new()), spin };
+        let inner =
+            EngineInner { shared, threads: Mutex::default(), open: Mutex::new(BTreeMap::new()), spin };
         let engine = Self(Arc::new(inner));
         for cpu in cpus {
             // If one fails, dropping the engine stops those before it.
@@ -91,7 +92,9 @@ impl Engine {
 }
 
 async fn serve(no: CoreNo, shared: Arc<EngineShared>, mailbox: Receiver<Message>) {
-    CoreState::new(no, shared).serve(mailbox).await;
+    let state = CoreState::new(no, shared);
+    spawn_detached(state.clone().flush_outbox());
+    state.serve(mailbox).await;
 }
 
 fn check_count(count: usize) -> Result<usize> {

@@ -4,13 +4,14 @@
 //! serve, ends it at once. Otherwise it goes to the object's home core as a message, or a task runs it (`route.rs`).
 
 use super::calls::Calls;
-use super::message::{CallId, ImageNo, Message, ObjectOp};
+use super::message::{CallId, ImageNo, Item, Message, ObjectOp};
+use super::outbox::Outbox;
 use super::request_end::{Completions, End, Finish, UnderWay};
 use super::roster::{EngineShared, Roster};
 use super::topology::{CoreNo, ShardNo};
+use crate::cache::Extent;
 use crate::error::Result;
 use crate::image::core_image::CoreImage;
-use crate::cache::Extent;
 use crate::image::request::{Op, Request};
 use crate::image::shared::ImageShared;
 use crate::stats::CoreStats;
@@ -23,6 +24,7 @@ pub(crate) struct CoreState {
     pub(crate) no: CoreNo,
     pub(crate) engine: Arc<EngineShared>,
     pub(crate) calls: Calls,
+    pub(crate) outbox: Outbox,
     pub(crate) completions: Completions,
     pub(crate) stats: CoreStats,
     roster: RefCell<Arc<Roster>>,
@@ -39,6 +41,7 @@ impl CoreState {
         Rc::new(Self {
             no,
             calls: Calls::default(),
+            outbox: Outbox::default(),
             completions: Completions::default(),
             stats: CoreStats::default(),
             roster_version: Cell::new(roster.topology.version()),
@@ -62,6 +65,11 @@ impl CoreState {
 
     pub(crate) fn send(&self, to: CoreNo, message: Message) {
         self.roster.borrow().send(to, message);
+    }
+
+    /// Puts an item into the next message for a core.
+    pub(crate) fn post(&self, to: CoreNo, item: Item) {
+        self.outbox.post(&self.roster.borrow(), to, item);
     }
 
     /// This core's part of an image; made when the core first hears of it.
@@ -142,7 +150,7 @@ impl CoreState {
         } else if let Some(owner) = self.roster().topology.owner(shard).filter(|&owner| owner != self.no) {
             let call = self.calls.begin_request(finish);
             let from = CallId { core: self.no, call };
-            return self.send(owner, Message::Object { image: shared.no, extent, op, buf, from });
+            return self.post(owner, Item::Object { image: shared.no, extent, op, buf, from });
         }
         let state = self.clone();
         spawn_detached(async move {

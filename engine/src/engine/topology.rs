@@ -148,7 +148,8 @@ impl Topology {
                 _ => homeless.push(shard),
             }
         }
-        let mut free = room.iter().enumerate().flat_map(|(n, &room)| std::iter::repeat_n(self.cores[n], room));
+        let mut free =
+            room.iter().enumerate().flat_map(|(n, &room)| std::iter::repeat_n(self.cores[n], room));
         for shard in homeless {
             self.owners[shard.index()] = free.next();
         }
@@ -176,9 +177,8 @@ mod tests {
     fn objects_a_fixed_stride_apart_do_not_share_a_core() {
         // A guest that touches every 64th object (256 MiB apart) must not end on one core.
         let topology = Topology::empty().with(CoreNo(0)).with(CoreNo(1));
-        let on_first = (0..1000)
-            .filter(|n| topology.owner(ShardNo::of(9, n * 64)) == Some(CoreNo(0)))
-            .count();
+        let on_first =
+            (0..1000).filter(|n| topology.owner(ShardNo::of(9, n * 64)) == Some(CoreNo(0))).count();
         assert!((350..650).contains(&on_first), "{on_first} of 1000");
     }
 

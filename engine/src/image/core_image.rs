@@ -44,7 +44,8 @@ impl CoreImage {
         let below = Rc::new(Objects::new(shared.clone()));
         let cache = (shared.cache.mode != EffectiveMode::None)
             .then(|| Driver::start(Shard::new(shard_config(&shared, cores)), below.clone()));
-        let readahead = shared.cache.readahead.is_enabled().then(|| Readahead::new(readahead_config(&shared)));
+        let readahead =
+            shared.cache.readahead.is_enabled().then(|| Readahead::new(readahead_config(&shared)));
         Rc::new(Self {
             shared,
             moved: WaitQueue::new(),
@@ -82,7 +83,13 @@ impl CoreImage {
     }
 
     /// Does an operation on an object whose shard is here.
-    pub(crate) async fn object(&self, shard: ShardNo, extent: Extent, op: ObjectOp, buf: Buf) -> (Result<u64>, Buf) {
+    pub(crate) async fn object(
+        &self,
+        shard: ShardNo,
+        extent: Extent,
+        op: ObjectOp,
+        buf: Buf,
+    ) -> (Result<u64>, Buf) {
         assert!(self.has(shard), "an object is worked on where its shard is");
         let _working = Working::begin(self, shard);
         let (result, buf) = match op {
@@ -314,7 +321,8 @@ fn shard_config(shared: &ImageShared, cores: usize) -> ShardConfig {
 }
 
 fn readahead_config(shared: &ImageShared) -> ReadaheadConfig {
-    let crate::config::Readahead { trigger_requests, max_bytes, disable_after_bytes } = shared.cache.readahead;
+    let crate::config::Readahead { trigger_requests, max_bytes, disable_after_bytes } =
+        shared.cache.readahead;
     ReadaheadConfig {
         trigger_requests: u32::try_from(trigger_requests).unwrap_or(u32::MAX),
         max_bytes,

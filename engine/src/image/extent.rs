@@ -24,8 +24,15 @@ impl Layout {
         if (ORDER_MIN..=ORDER_MAX).contains(&order) {
             return Ok(Self { order });
         }
-        Err(Error::new(ErrorKind::InvalidInput, "lay out image", format!("order {order}"), "not an object order")
-            .hint(format!("give {ORDER_MIN} (4 KiB objects) to {ORDER_MAX} (32 MiB objects); the default is {ORDER_DEFAULT}")))
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            "lay out image",
+            format!("order {order}"),
+            "not an object order",
+        )
+        .hint(format!(
+            "give {ORDER_MIN} (4 KiB objects) to {ORDER_MAX} (32 MiB objects); the default is {ORDER_DEFAULT}"
+        )))
     }
 
     #[inline]
@@ -115,7 +122,8 @@ mod tests {
     fn discards_keep_to_the_granularity_except_at_the_end_of_an_object() {
         let unit = 65536;
         let object = 1 << 22;
-        let of = |offset, len| discardable(Extent::new(1, offset, len), unit, object).map(|e| (e.offset, e.len));
+        let of =
+            |offset, len| discardable(Extent::new(1, offset, len), unit, object).map(|e| (e.offset, e.len));
         assert_eq!(of(0, unit), Some((0, unit)));
         assert_eq!(of(1, unit), None);
         assert_eq!(of(100, 3 * unit), Some((unit, 2 * unit)));

@@ -133,7 +133,11 @@ impl Image {
             let len = buf.len() as u64;
             // Past the end of the image there is nothing to do, as one request would be short there.
             let beyond = at > offset && at >= self.size();
-            parts.push(if beyond { Part::Untouched(buf) } else { Part::UnderWay(self.request(make(at, buf))) });
+            parts.push(if beyond {
+                Part::Untouched(buf)
+            } else {
+                Part::UnderWay(self.request(make(at, buf)))
+            });
             at = at.saturating_add(len);
         }
         let mut sum = Ok(0);

@@ -59,12 +59,18 @@ impl Objects {
     }
 
     pub(crate) async fn write_zeroes(&self, extent: Extent) -> Result<()> {
-        let done = self.local.write_zeroes(ObjectNo(extent.object), extent.offset.into(), extent.len.into()).await;
+        let done =
+            self.local.write_zeroes(ObjectNo(extent.object), extent.offset.into(), extent.len.into()).await;
         done.map_err(|error| self.error("write_zeroes", &error))
     }
 
     /// Writes `data` where `compare` stands. EILSEQ says where the first difference is.
-    pub(crate) async fn compare_and_write(&self, extent: Extent, compare: &[u8], data: Buf) -> (Result<()>, Buf) {
+    pub(crate) async fn compare_and_write(
+        &self,
+        extent: Extent,
+        compare: &[u8],
+        data: Buf,
+    ) -> (Result<()>, Buf) {
         let (object, offset) = (ObjectNo(extent.object), extent.offset.into());
         let (result, data) =
             self.local.compare_and_write(object, offset, compare, data, self.shared.durability).await;
@@ -90,7 +96,10 @@ impl Objects {
     /// Writes one extent from the caller's own buffer, which comes back.
     pub(crate) async fn write_one(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
         let started = now();
-        let (done, buf) = self.local.write(ObjectNo(extent.object), extent.offset.into(), buf, self.shared.durability).await;
+        let (done, buf) = self
+            .local
+            .write(ObjectNo(extent.object), extent.offset.into(), buf, self.shared.durability)
+            .await;
         self.latencies.borrow_mut().write.saturating_record(elapsed_ns(started));
         (done.map_err(|error| self.error("write", &error)), buf)
     }
@@ -107,7 +116,8 @@ impl Below for Objects {
     async fn write(&self, object: u64, runs: Vec<(u32, Buf)>) -> Result<()> {
         let started = now();
         // Only what is acknowledged when it lands has to be durable then.
-        let durability = if self.shared.writes_through() { self.shared.durability } else { Durability::Volatile };
+        let durability =
+            if self.shared.writes_through() { self.shared.durability } else { Durability::Volatile };
         let run = |(offset, buf): (u32, Buf)| Run { offset: offset.into(), buf };
         let runs = runs.into_iter().map(run).collect();
         let (done, _) = self.local.write_runs(ObjectNo(object), runs, durability).await;

@@ -81,12 +81,20 @@ impl Engine {
     /// ENOENT when there is no such image, EBUSY when it is open in another way, EUCLEAN when its metadata is damaged.
     pub fn open(&self, spec: &ImageSpec, options: &OpenOptions) -> Result<Image> {
         if let Some(snap) = &spec.snap {
-            return Err(Error::new(ErrorKind::NotFound, "open image", spec.short(), format!("no snapshot {snap}"))
-                .hint("images of the embedded store have no snapshots yet"));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "open image",
+                spec.short(),
+                format!("no snapshot {snap}"),
+            )
+            .hint("images of the embedded store have no snapshots yet"));
         }
         let namespace = spec.namespace.as_deref().unwrap_or_default();
         let name = ImageName { pool: &spec.pool, namespace, image: &spec.image };
-        let record = self.store().image(name).map_err(|error| Error::from_store("open image", spec.short(), &error))?;
+        let record = self
+            .store()
+            .image(name)
+            .map_err(|error| Error::from_store("open image", spec.short(), &error))?;
         let mut open = self.open_images();
         if let Some(inner) = open.get(&record.id.0).and_then(Weak::upgrade) {
             return join_open(inner, options);
@@ -96,9 +104,16 @@ impl Engine {
         Ok(Image(inner))
     }
 
-    fn open_first(&self, spec: &ImageSpec, record: &ImageRecord, options: &OpenOptions) -> Result<Arc<ImageInner>> {
-        let tables =
-            self.store().slot_tables(record).map_err(|error| Error::from_store("open image", spec.short(), &error))?;
+    fn open_first(
+        &self,
+        spec: &ImageSpec,
+        record: &ImageRecord,
+        options: &OpenOptions,
+    ) -> Result<Arc<ImageInner>> {
+        let tables = self
+            .store()
+            .slot_tables(record)
+            .map_err(|error| Error::from_store("open image", spec.short(), &error))?;
         let shared = Arc::new(ImageShared {
             no: self.shared().next_image_no(),
             id: record.id.0,
@@ -117,7 +132,9 @@ impl Engine {
             closed: AtomicBool::new(false),
             resizing: AtomicBool::new(false),
         });
-        let loads = ShardNo::all().zip(tables).map(|(shard, table)| (shard, ShardLoad { table, parcel: Parcel::default() }));
+        let loads = ShardNo::all()
+            .zip(tables)
+            .map(|(shard, table)| (shard, ShardLoad { table, parcel: Parcel::default() }));
         self.shared().attach(shared.clone(), loads);
         tracing::info!(image = shared.name, cache = %shared.cache, "opened");
         Ok(Arc::new(ImageInner { shared, engine: self.clone() }))
@@ -131,5 +148,7 @@ fn join_open(inner: Arc<ImageInner>, options: &OpenOptions) -> Result<Image> {
         return Ok(Image(inner));
     }
     let reason = format!("it is open already, with cache {}", shared.cache);
-    Err(shared.error(ErrorKind::Busy, "open image", reason).hint("open it in the same way, or close it first"))
+    Err(shared
+        .error(ErrorKind::Busy, "open image", reason)
+        .hint("open it in the same way, or close it first"))
 }

@@ -62,7 +62,12 @@ impl ImageShared {
         }
     }
 
-    pub(crate) fn error(&self, kind: ErrorKind, operation: &'static str, reason: impl std::fmt::Display) -> Error {
+    pub(crate) fn error(
+        &self,
+        kind: ErrorKind,
+        operation: &'static str,
+        reason: impl std::fmt::Display,
+    ) -> Error {
         Error::new(kind, operation, &self.name, reason)
     }
 
@@ -106,7 +111,10 @@ impl ImageShared {
         let reason = if compare != request.len {
             format!("{compare} bytes to compare with, {} to write: they must be as many", request.len)
         } else if clipped != request.len || u64::from(extent.len) != request.len {
-            format!("{} bytes at offset {} cross the end of an object or the image", request.len, request.offset)
+            format!(
+                "{} bytes at offset {} cross the end of an object or the image",
+                request.len, request.offset
+            )
         } else {
             return Ok(());
         };

@@ -43,7 +43,11 @@ impl ImageName<'_> {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         check_name("pool name", self.pool, POOL_NAME_BYTES_MAX)?;
         check_name("image name", self.image, NAME_BYTES_MAX)?;
-        if self.namespace.is_empty() { Ok(()) } else { check_name("namespace", self.namespace, NAME_BYTES_MAX) }
+        if self.namespace.is_empty() {
+            Ok(())
+        } else {
+            check_name("namespace", self.namespace, NAME_BYTES_MAX)
+        }
     }
 }
 
@@ -66,7 +70,10 @@ pub(super) fn check_size(size: u64, order: Order) -> Result<(), StoreError> {
     if size.div_ceil(order.bytes()) <= OBJECTS_MAX {
         return Ok(());
     }
-    let reason = format!("{size} bytes in objects of {} bytes are too many objects (choose larger objects)", order.bytes());
+    let reason = format!(
+        "{size} bytes in objects of {} bytes are too many objects (choose larger objects)",
+        order.bytes()
+    );
     Err(StoreError::Invalid { what: "image size", reason })
 }
 
@@ -85,7 +92,9 @@ fn name_prefix(pool: PoolId, namespace: &str) -> Vec<u8> {
 }
 
 /// Every pool.
-pub(super) fn pools(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<Vec<(PoolId, PoolRecord)>, Fault> {
+pub(super) fn pools(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+) -> Result<Vec<(PoolId, PoolRecord)>, Fault> {
     let mut pools = Vec::new();
     for entry in table.iter()? {
         let (key, value) = entry?;
@@ -96,12 +105,18 @@ pub(super) fn pools(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<Ve
 }
 
 /// The pool of that name. Stores have few pools: a scan does.
-pub(super) fn pool_named(table: &impl ReadableTable<u64, &'static [u8]>, name: &str) -> Result<Option<PoolId>, Fault> {
+pub(super) fn pool_named(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+    name: &str,
+) -> Result<Option<PoolId>, Fault> {
     Ok(pools(table)?.into_iter().find(|(_, pool)| pool.name == name).map(|(id, _)| id))
 }
 
 /// The pool of that name, or the error that says so.
-pub(super) fn existing_pool(table: &impl ReadableTable<u64, &'static [u8]>, name: &str) -> Result<PoolId, Fault> {
+pub(super) fn existing_pool(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+    name: &str,
+) -> Result<PoolId, Fault> {
     match pool_named(table, name)? {
         Some(id) => Ok(id),
         None => refuse(StoreError::NotFound { kind: "pool", name: name.into() }),
@@ -171,7 +186,9 @@ pub(super) fn find(
     let pool = existing_pool(pools, name.pool)?;
     let key = name_key(pool, name.namespace, name.image);
     let not_found = || StoreError::NotFound { kind: "image", name: name.to_string() };
-    let Some(id) = names.get(key.as_slice())?.map(|id| ImageId(id.value())) else { return refuse(not_found()) };
+    let Some(id) = names.get(key.as_slice())?.map(|id| ImageId(id.value())) else {
+        return refuse(not_found());
+    };
     match image(images, id)? {
         Some(record) => Ok(record),
         None => refuse(not_found()),
@@ -206,7 +223,10 @@ pub(super) fn list(txn: &ReadTransaction, pool: PoolId, namespace: &str) -> Resu
 }
 
 /// True if the pool has an image in any namespace and state.
-pub(super) fn pool_in_use(images: &impl ReadableTable<u64, &'static [u8]>, pool: PoolId) -> Result<bool, Fault> {
+pub(super) fn pool_in_use(
+    images: &impl ReadableTable<u64, &'static [u8]>,
+    pool: PoolId,
+) -> Result<bool, Fault> {
     Ok(self::images(images)?.iter().any(|image| image.pool == pool))
 }
 

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use oneshot::{AsyncReceiver, Sender};
 use ringbd_reactor::{blocking, spawn_detached};
 
-use super::images::give_back_punched;
 use super::error::{Result, StoreError};
+use super::images::give_back_punched;
 use super::layout::{Order, Slot};
 use super::metadata::{Fault, OBJECTS};
 use super::record::{self, ImageId, ObjectNo, ObjectRecord, ObjectState, SnapId};
-use super::shared::Shared;
+use super::shared::{Helper, Shared};
 
 /// The most changes in one transaction: bounds its memory and how long the first of them waits.
 const BATCH_MAX: usize = 1024;
@@ -110,7 +110,7 @@ impl Shared {
         let start = !std::mem::replace(&mut state.running, true);
         drop(state);
         if start {
-            let run = Run { shared: Arc::clone(self), finished: false };
+            let run = Run { shared: Arc::clone(self), finished: false, _helper: self.helpers.enter() };
             spawn_detached(blocking(move || run.run()));
         }
         Pending { slot, answer, dir: self.dir.clone() }
@@ -219,8 +219,10 @@ fn apply(
     let key = (request.image.0, SnapId::HEAD.0, request.object.0);
     match request.change {
         Change::Allocate(_) => {
-            let record = ObjectRecord { state: ObjectState::Slot(slot.address()), order: slot.order, born: 0 };
-            let value = record::encode(&record, &record::object_key(request.image, SnapId::HEAD, request.object));
+            let record =
+                ObjectRecord { state: ObjectState::Slot(slot.address()), order: slot.order, born: 0 };
+            let value =
+                record::encode(&record, &record::object_key(request.image, SnapId::HEAD, request.object));
             let old = objects.insert(key, value.as_slice())?;
             assert!(old.is_none(), "object {} of image {} got two slots", request.object, request.image.0);
         }
@@ -253,6 +255,8 @@ impl CommitQueue {
 struct Run {
     shared: Arc<Shared>,
     finished: bool,
+    /// Last, so that the store is let go before whoever closes it hears of that.
+    _helper: Helper,
 }
 
 impl Run {

@@ -133,11 +133,7 @@ fn open_new(world: &World, path: &Path) -> Result<ringbd_reactor::SyncFile> {
 
 /// Removes what an interrupted creation left, and refuses what something else did.
 fn clear_leftovers(world: &World, dir: &Path) -> Result<()> {
-    let looks_ours: [(&str, fn(&[u8]) -> bool); 2] = [
-        (DATA_FILE, |head| Label::decode(head).is_ok()),
-        (METADATA_FILE, |head| head.starts_with(b"redb\x1a\n\xa9\r\n")),
-    ];
-    for (name, ours) in looks_ours {
+    for name in [DATA_FILE, METADATA_FILE] {
         let path = dir.join(name);
         if !exists(world, &path)? {
             continue;
@@ -148,7 +144,7 @@ fn clear_leftovers(world: &World, dir: &Path) -> Result<()> {
         let mut head = vec![0; BLOCK_BYTES];
         let read = file.read_at(&mut head, 0).map_err(|e| StoreError::io("read", &path, e))?;
         // All zeros: the length was written before a crash and the contents were not.
-        if !ours(&head[..read]) && head.iter().any(|&byte| byte != 0) {
+        if !looks_ours(&head[..read]) && head.iter().any(|&byte| byte != 0) {
             let reason = "it is not part of a store (move it away, or choose another directory)".into();
             return Err(StoreError::Occupied { path, reason });
         }
@@ -156,4 +152,9 @@ fn clear_leftovers(world: &World, dir: &Path) -> Result<()> {
         world.remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))?;
     }
     Ok(())
+}
+
+/// True for the first block of a data file or of a metadata database.
+fn looks_ours(head: &[u8]) -> bool {
+    Label::decode(head).is_ok() || head.starts_with(b"redb\x1a\n\xa9\r\n")
 }

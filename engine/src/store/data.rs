@@ -44,7 +44,14 @@ impl DataFile {
         let file = world.open(path, &options.direct(true)).map_err(io("open"))?;
         let len = file.len().map_err(io("stat"))?;
         let is_device = file.is_block_device();
-        Ok(Self { path: path.to_owned(), file, sync_file, is_device, len: Mutex::new(len), poison: OnceLock::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            sync_file,
+            is_device,
+            len: Mutex::new(len),
+            poison: OnceLock::new(),
+        })
     }
 
     /// True for a block device: its size is fixed and its contents are not zeros to begin with.
@@ -71,8 +78,12 @@ impl DataFile {
             return Ok(());
         }
         let reason = match Label::decode(head.get(..BLOCK_BYTES).unwrap_or(&head)) {
-            Ok(label) => format!("it holds the data of ringbd store {} (overwrite it explicitly if that is no longer wanted)", label.uuid),
-            Err(_) => "it is not empty (a file system or partition table? overwrite it explicitly if not)".to_owned(),
+            Ok(label) => format!(
+                "it holds the data of ringbd store {} (overwrite it explicitly if that is no longer wanted)",
+                label.uuid
+            ),
+            Err(_) => "it is not empty (a file system or partition table? overwrite it explicitly if not)"
+                .to_owned(),
         };
         Err(StoreError::Occupied { path: self.path.clone(), reason })
     }
@@ -142,7 +153,8 @@ impl DataFile {
         let mut done = 0;
         while done < len {
             let n = piece.len().min((len - done) as usize);
-            let read = self.sync_file.read_at(&mut piece[..n], from + done).map_err(|e| self.io("read", e))?;
+            let read =
+                self.sync_file.read_at(&mut piece[..n], from + done).map_err(|e| self.io("read", e))?;
             piece[read..n].fill(0);
             self.sync_file.write_all_at(&piece[..n], to + done).map_err(|e| self.io("write", e))?;
             done += n as u64;
@@ -165,7 +177,8 @@ impl DataFile {
     pub(super) fn set_poison(&self, source: io::Error) -> StoreError {
         let source = Arc::new(source);
         tracing::error!(path = %self.path.display(), error = %source, "a sync of the data failed; flushes fail from now on");
-        let poisoned = StoreError::Poisoned { path: self.path.clone(), operation: "sync", source: Arc::clone(&source) };
+        let poisoned =
+            StoreError::Poisoned { path: self.path.clone(), operation: "sync", source: Arc::clone(&source) };
         self.poison.get_or_init(|| poisoned);
         StoreError::Io { operation: "sync", path: self.path.clone(), source }
     }

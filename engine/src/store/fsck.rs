@@ -78,13 +78,17 @@ impl fmt::Display for Finding {
         match &self.action {
             Action::Reported => f.write_str("not repaired (run fsck with --repair)"),
             Action::Freed => f.write_str("freed"),
-            Action::Copied(slot) => write!(f, "given its own copy in {slot}; check which of the two images is right"),
+            Action::Copied(slot) => {
+                write!(f, "given its own copy in {slot}; check which of the two images is right")
+            }
             Action::Removed => f.write_str("removed; the object reads as zeros (restore it from a backup)"),
             Action::NameRemoved => f.write_str("name removed"),
             Action::NameRestored => f.write_str("name restored"),
             Action::CounterRaised => f.write_str("counter raised"),
             Action::Finished => f.write_str("finished"),
-            Action::Extended => f.write_str("extended with zeros (restore the affected images from a backup)"),
+            Action::Extended => {
+                f.write_str("extended with zeros (restore the affected images from a backup)")
+            }
             Action::NotRepairable(why) => write!(f, "not repairable: {why}"),
         }
     }
@@ -123,6 +127,7 @@ pub fn fsck(world: &World, dir: &Path, repair: bool, progress: FsckProgress<'_>)
     let geometry = shared.space().geometry();
     let again = shared.metadata.read(|txn| Survey::walk(txn, geometry, shared.data.len()))?;
     report.remaining = again.problem_count;
+    again.space.check();
     *shared.space() = again.space;
     if report.remaining == 0 {
         report.punched_bytes = punch_free(&shared, progress)?;
@@ -135,14 +140,18 @@ fn mend(shared: &Shared, problem: &Problem) -> Result<Action> {
         Problem::BadRecord { object: Some(object), .. }
         | Problem::OutsideSpace(object, _)
         | Problem::WrongZone(object, _)
-        | Problem::ForeignOrder(object, _) => change(shared, |txn| drop_object(txn, *object), Action::Removed),
+        | Problem::ForeignOrder(object, _) => {
+            change(shared, |txn| drop_object(txn, *object), Action::Removed)
+        }
         Problem::NoImage(object) | Problem::BeyondEnd(object) => {
             change(shared, |txn| drop_object(txn, *object), Action::Freed)
         }
         Problem::BadRecord { object: None, .. } => {
             Ok(Action::NotRepairable("the record's contents are lost; restore metadata.redb from a backup"))
         }
-        Problem::CounterBehind { what, least } => change(shared, |txn| raise(txn, what, *least), Action::CounterRaised),
+        Problem::CounterBehind { what, least } => {
+            change(shared, |txn| raise(txn, what, *least), Action::CounterRaised)
+        }
         Problem::DanglingName(key) => change(shared, |txn| drop_name(txn, key), Action::NameRemoved),
         Problem::Nameless(image) => {
             let restored = shared.metadata.write(|txn| restore_name(txn, *image))?;

@@ -9,9 +9,7 @@ use super::catalog::{self, ImageName, check_size};
 use super::error::{Result, StoreError};
 use super::layout::{Order, Slot};
 use super::metadata::{Fault, IMAGES, NAMES, OBJECTS, refuse};
-use super::record::{
-    self, ImageId, ImageRecord, ImageState, ObjectNo, ObjectRecord, ObjectState, SnapId,
-};
+use super::record::{self, ImageId, ImageRecord, ImageState, ObjectNo, ObjectRecord, ObjectState, SnapId};
 use super::shared::Shared;
 
 /// Objects freed or allocated in one transaction.
@@ -134,7 +132,8 @@ pub(super) fn create(
     })?;
     if thick {
         let held = shared.hold(image.id, name)?;
-        if let Err(error) = fill(shared, &image, 0, options.preallocate, progress).and_then(|()| publish(shared, &mut image, name))
+        if let Err(error) = fill(shared, &image, 0, options.preallocate, progress)
+            .and_then(|()| publish(shared, &mut image, name))
         {
             // The error that matters is the first; what cannot be undone now is undone at the next opening.
             let _ = remove_objects(shared, &image, 0, &mut |_, _| {}).and_then(|()| forget(shared, image.id));
@@ -161,7 +160,13 @@ fn publish(shared: &Shared, image: &mut ImageRecord, name: ImageName<'_>) -> Res
 }
 
 /// Gives every object from `first` on its slot, and the slots their disk space.
-fn fill(shared: &Shared, image: &ImageRecord, first: u64, how: Preallocate, progress: Progress<'_>) -> Result<()> {
+fn fill(
+    shared: &Shared,
+    image: &ImageRecord,
+    first: u64,
+    how: Preallocate,
+    progress: Progress<'_>,
+) -> Result<()> {
     let objects = image.size.div_ceil(image.order.bytes());
     let mut next = first;
     while next < objects {
@@ -203,7 +208,8 @@ fn assign(shared: &Shared, image: &ImageRecord, first: u64, slots: &[Slot]) -> R
     shared.metadata.write(|txn| {
         let mut table = txn.open_table(OBJECTS)?;
         for (object, slot) in (first..).zip(slots) {
-            let record = ObjectRecord { state: ObjectState::Slot(slot.address()), order: slot.order, born: 0 };
+            let record =
+                ObjectRecord { state: ObjectState::Slot(slot.address()), order: slot.order, born: 0 };
             let key = record::object_key(image.id, SnapId::HEAD, ObjectNo(object));
             table.insert((image.id.0, SnapId::HEAD.0, object), record::encode(&record, &key).as_slice())?;
         }
@@ -212,7 +218,12 @@ fn assign(shared: &Shared, image: &ImageRecord, first: u64, slots: &[Slot]) -> R
 }
 
 /// Changes an image's size. Shrinking frees the objects behind the new end; of an open image the caller has freed them.
-pub(super) fn resize(shared: &Shared, name: ImageName<'_>, size: u64, progress: Progress<'_>) -> Result<ImageRecord> {
+pub(super) fn resize(
+    shared: &Shared,
+    name: ImageName<'_>,
+    size: u64,
+    progress: Progress<'_>,
+) -> Result<ImageRecord> {
     shared.check_writable()?;
     let image = shared.metadata.read(|txn| catalog::find_in(txn, name))?;
     check_size(size, image.order)?;
@@ -272,7 +283,9 @@ fn zero_tail(shared: &Shared, image: &ImageRecord, size: u64) -> Result<()> {
     if within == 0 {
         return Ok(());
     }
-    let Some((object, slot)) = object_from(shared, image.id, size >> image.order.bits())? else { return Ok(()) };
+    let Some((object, slot)) = object_from(shared, image.id, size >> image.order.bits())? else {
+        return Ok(());
+    };
     if object != size >> image.order.bits() {
         return Ok(());
     }

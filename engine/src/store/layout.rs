@@ -89,7 +89,8 @@ impl Slot {
 
     /// The slot's number among all slots of its order: what a slot table keeps in 32 bits. `None` beyond 2³² − 1 slots.
     pub fn unit(self) -> Option<u32> {
-        let unit = (u64::from(self.zone) << (ZONE_SHIFT - u32::from(self.order.bits()))) + u64::from(self.index);
+        let unit =
+            (u64::from(self.zone) << (ZONE_SHIFT - u32::from(self.order.bits()))) + u64::from(self.index);
         u32::try_from(unit).ok().filter(|&unit| unit != u32::MAX)
     }
 
@@ -102,7 +103,14 @@ impl Slot {
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "slot {} of zone {} (order {}, at byte {})", self.index, self.zone, self.order, self.address())
+        write!(
+            f,
+            "slot {} of zone {} (order {}, at byte {})",
+            self.index,
+            self.zone,
+            self.order,
+            self.address()
+        )
     }
 }
 

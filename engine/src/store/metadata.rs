@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, TableDefinition, WriteTransaction,
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    WriteTransaction,
 };
 use ringbd_reactor::SyncFile;
 
@@ -228,7 +229,9 @@ pub(super) fn decode<R: Record>(
 }
 
 /// Reads the store's own record.
-pub(super) fn store_record(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<StoreRecord, Fault> {
+pub(super) fn store_record(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<StoreRecord, Fault> {
     let missing = || StorageError::Corrupted("the store's own record is missing".into());
     let value = table.get(STORE_KEY)?.ok_or_else(missing)?;
     decode("store", value.value(), STORE_KEY.as_bytes(), || STORE_KEY.into())

@@ -12,7 +12,7 @@ use super::error::{Result, StoreError};
 use super::flush::DataSync;
 use super::lock::StoreLock;
 use super::metadata::{self, Metadata, STORE};
-use super::shared::Shared;
+use super::shared::{Helpers, Opened, Shared};
 use super::superblock::{BLOCK_BYTES, DataLocation, Features, Superblock};
 use super::survey::{Problem, Survey};
 
@@ -30,7 +30,7 @@ pub enum OpenMode {
 }
 
 /// Opens a store that must be in order.
-pub(super) fn open(world: &World, dir: &Path, mode: OpenMode) -> Result<Arc<Shared>> {
+pub(super) fn open(world: &World, dir: &Path, mode: OpenMode) -> Result<Arc<Opened>> {
     let (shared, survey) = open_any(world, dir, mode)?;
     // What an interrupted command left is no damage: opening finishes it.
     let unfinished = |problem: &&Problem| matches!(problem, Problem::Unfinished(_) | Problem::BeyondEnd(_));
@@ -44,7 +44,7 @@ pub(super) fn open(world: &World, dir: &Path, mode: OpenMode) -> Result<Arc<Shar
     }
     let unfinished = !survey.problems.is_empty();
     *shared.space() = survey.space;
-    let shared = Arc::new(shared);
+    let shared = Opened::new(shared);
     if unfinished && shared.writable {
         super::images::finish_interrupted(&shared)?;
     }
@@ -86,6 +86,7 @@ pub(super) fn open_any(world: &World, dir: &Path, mode: OpenMode) -> Result<(Sha
         commits: CommitQueue::default(),
         supply: Mutex::new(()),
         space: Mutex::new(super::space::Space::new(geometry)),
+        helpers: Arc::new(Helpers::default()),
         leased: Mutex::new(HashSet::new()),
         _lock: lock,
     };

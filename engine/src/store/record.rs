@@ -312,7 +312,12 @@ impl Record for ImageRecord {
             ImageState::Creating => 1,
             ImageState::Removing => 2,
         };
-        body.extend_from_slice(&[self.order.bits(), state, u8::from(self.thick), u8::from(self.parent.is_some())]);
+        body.extend_from_slice(&[
+            self.order.bits(),
+            state,
+            u8::from(self.thick),
+            u8::from(self.parent.is_some()),
+        ]);
         for field in [self.features, self.flags, self.stripe_unit, self.stripe_count] {
             put_u64(body, field);
         }

@@ -1,8 +1,9 @@
 //! What every handle of one open store shares.
 
 use std::collections::HashSet;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ringbd_reactor::World;
 
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     /// Held while clean slots are made, so that zones are added one after the other.
     pub(super) supply: Mutex<()>,
     pub(super) space: Mutex<Space>,
+    pub(super) helpers: Arc<Helpers>,
     /// Images whose slot tables are with cores, or that a command is changing.
     pub(super) leased: Mutex<HashSet<ImageId>>,
     /// Last, so that the lock is let go after everything else is closed.
@@ -51,5 +53,70 @@ impl Shared {
     /// Refuses changes when the store was opened for reading.
     pub(super) fn check_writable(&self) -> Result<()> {
         if self.writable { Ok(()) } else { Err(StoreError::ReadOnly { dir: self.dir.clone() }) }
+    }
+}
+
+/// A user's hold on an open store. When the last one goes, the store closes before that returns: helper threads are waited for,
+/// so that the directory can be opened again at once.
+pub(super) struct Opened {
+    /// `None` only while dropping.
+    shared: Option<Arc<Shared>>,
+}
+
+/// Helper threads that work for a store. Lives longer than the store, so that its end can be told.
+#[derive(Default)]
+pub(super) struct Helpers {
+    running: Mutex<usize>,
+    left: Condvar,
+}
+
+/// A helper's place, left when dropped.
+pub(super) struct Helper(Arc<Helpers>);
+
+impl Opened {
+    pub(super) fn new(shared: Shared) -> Arc<Self> {
+        Arc::new(Self { shared: Some(Arc::new(shared)) })
+    }
+}
+
+impl Deref for Opened {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        self.shared.as_ref().expect("it is only taken by drop")
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // In a simulated world helpers run on this very thread; there is nobody to wait for.
+        if let Some(shared) = self.shared.take().filter(|shared| !shared.world.is_simulated()) {
+            shared.helpers.wait();
+        }
+    }
+}
+
+impl Helpers {
+    pub(super) fn enter(self: &Arc<Self>) -> Helper {
+        *self.lock() += 1;
+        Helper(Arc::clone(self))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) {
+        let mut running = self.lock();
+        while *running > 0 {
+            running = self.left.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        *self.0.lock() -= 1;
+        self.0.left.notify_all();
     }
 }

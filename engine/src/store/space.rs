@@ -123,15 +123,11 @@ impl Space {
         self.orders[order.index()].clean
     }
 
-    /// How many slots of an order are used.
-    pub(super) fn used_count(&self, order: Order) -> u64 {
-        self.orders[order.index()].used
-    }
-
     /// Takes the lowest clean slot and marks it used.
     pub(super) fn take_clean(&mut self, order: Order) -> Option<Slot> {
         let zone = *self.orders[order.index()].clean_zones.first()?;
-        let index = first_set(&self.zones[zone as usize].clean).expect("the zone is listed as having a clean slot");
+        let index =
+            first_set(&self.zones[zone as usize].clean).expect("the zone is listed as having a clean slot");
         let slot = Slot { zone, index, order };
         self.set(slot, State::Used);
         Some(slot)
@@ -141,7 +137,8 @@ impl Space {
     pub(super) fn take_dirty_run(&mut self, order: Order, most: u32) -> Option<(Slot, u32)> {
         let zone_no = *self.orders[order.index()].dirty_zones.first()?;
         let zone = &self.zones[zone_no as usize];
-        let start = (0..zone.slots).find(|&i| zone.is_dirty(i)).expect("the zone is listed as having a dirty slot");
+        let start =
+            (0..zone.slots).find(|&i| zone.is_dirty(i)).expect("the zone is listed as having a dirty slot");
         let count = (start..zone.slots).take_while(|&i| zone.is_dirty(i)).take(most as usize).count() as u32;
         for index in start..start + count {
             self.set(Slot { zone: zone_no, index, order }, State::Used);
@@ -235,14 +232,25 @@ impl Space {
             assert!(zone.used_count + zone.clean_count <= zone.slots, "zone {no} has too many slots");
             let state = &self.orders[zone.order.index()];
             let key = no as u32;
-            assert_eq!(state.clean_zones.contains(&key), !zone.held && zone.clean_count > 0, "zone {no} in clean list");
-            assert_eq!(state.dirty_zones.contains(&key), !zone.held && zone.dirty_count() > 0, "zone {no} in dirty list");
+            assert_eq!(
+                state.clean_zones.contains(&key),
+                !zone.held && zone.clean_count > 0,
+                "zone {no} in clean list"
+            );
+            assert_eq!(
+                state.dirty_zones.contains(&key),
+                !zone.held && zone.dirty_count() > 0,
+                "zone {no} in dirty list"
+            );
         }
     }
 
     fn set(&mut self, slot: Slot, state: State) {
         let zone = &mut self.zones[slot.zone as usize];
-        assert!(zone.order == slot.order && slot.index < zone.slots && !zone.held, "{slot} is not in the space");
+        assert!(
+            zone.order == slot.order && slot.index < zone.slots && !zone.held,
+            "{slot} is not in the space"
+        );
         let was_used = zone.is_used(slot.index);
         assert_eq!(was_used, state != State::Used, "{slot} changes between used and free");
         let was_clean = zone.is_clean(slot.index);
@@ -372,7 +380,8 @@ mod tests {
         let mut space = space(1);
         let grant = space.grant_zone(order(24)).expect("space is left");
         space.publish_zone(grant, true);
-        let slots = [space.take_clean(order(24)).expect("clean"), space.take_clean(order(24)).expect("clean")];
+        let slots =
+            [space.take_clean(order(24)).expect("clean"), space.take_clean(order(24)).expect("clean")];
         slots.into_iter().for_each(|slot| space.release_dirty(slot));
         assert_eq!(space.take_clean(order(24)), None);
         assert_eq!(space.take_dirty_run(order(24), 9), Some((slots[0], 2)));

@@ -119,7 +119,7 @@ impl Superblock {
     /// The block to write.
     ///
     /// # Panics
-    /// If the device path is longer than [`PATH_MAX`]; the creator has checked that.
+    /// If the device path is longer than 1024 bytes; the creator has checked that.
     pub fn encode(&self) -> Vec<u8> {
         let mut block = start(SUPERBLOCK_MAGIC, self.uuid);
         block[36..44].copy_from_slice(&self.created_ns.to_le_bytes());
@@ -153,7 +153,11 @@ impl Superblock {
         Ok(Self {
             uuid,
             created_ns: u64_at(block, 36),
-            features: Features { compat: u64_at(block, 44), incompat: u64_at(block, 52), ro_compat: u64_at(block, 60) },
+            features: Features {
+                compat: u64_at(block, 44),
+                incompat: u64_at(block, 52),
+                ro_compat: u64_at(block, 60),
+            },
             data_bytes_max: (limit != 0).then_some(limit),
             data,
         })
@@ -224,6 +228,23 @@ fn u64_at(block: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(block[at..at + 8].try_into().expect("eight bytes were sliced"))
 }
 
+/// Decodes a block as both kinds, as it is and completed: whatever decodes must survive encoding.
+pub(super) fn fuzz(bytes: &[u8]) {
+    let whole = (bytes.len() < BLOCK_BYTES).then(|| {
+        let mut block = vec![0; BLOCK_BYTES];
+        block[..bytes.len()].copy_from_slice(bytes);
+        finish(block)
+    });
+    for block in [Some(bytes.to_vec()), whole].into_iter().flatten() {
+        if let Ok(superblock) = Superblock::decode(&block) {
+            assert_eq!(Superblock::decode(&superblock.encode()), Ok(superblock));
+        }
+        if let Ok(label) = Label::decode(&block) {
+            assert_eq!(Label::decode(&label.encode()), Ok(label));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +289,16 @@ mod tests {
         let mut newer = good;
         newer[16] = 9;
         assert_eq!(Superblock::decode(&finish(newer)), Err(BlockError::Version(9)));
+    }
+
+    #[test]
+    fn any_path_length_and_bytes_are_safe() {
+        let mut block = sample().encode();
+        for len in [0u16, 1, 1024, 1025, u16::MAX] {
+            block[76..78].copy_from_slice(&len.to_le_bytes());
+            block[78] = 0xff;
+            fuzz(&block[..BLOCK_BYTES - 1]);
+        }
     }
 
     #[test]

@@ -107,20 +107,30 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadRecord { table, key, reason, .. } => write!(f, "table {table}, key {key}: {reason}"),
-            Self::CounterBehind { what, least } => write!(f, "the next {what} number is below {least}, which is in use"),
+            Self::CounterBehind { what, least } => {
+                write!(f, "the next {what} number is below {least}, which is in use")
+            }
             Self::NoPool(image, pool) => write!(f, "image {}: its pool {} does not exist", image.0, pool.0),
             Self::DanglingName(key) => write!(f, "name {:?} leads to no image", String::from_utf8_lossy(key)),
             Self::Nameless(image) => write!(f, "image {}: its name does not lead to it", image.0),
-            Self::Unfinished(image) => write!(f, "image {}: its creation or removal was interrupted", image.0),
+            Self::Unfinished(image) => {
+                write!(f, "image {}: its creation or removal was interrupted", image.0)
+            }
             Self::NoImage(object) => write!(f, "leaked slot: {object} has one, but the image does not exist"),
             Self::BeyondEnd(object) => write!(f, "leaked slot: {object} lies behind the image's end"),
             Self::ForeignOrder(object, order) => write!(f, "{object} has order {order}, unlike its image"),
-            Self::OutsideSpace(object, address) => write!(f, "{object} is at byte {address}, where no slot can be"),
-            Self::WrongZone(object, slot) => write!(f, "{object} has {slot}, but the zone is not of that order"),
+            Self::OutsideSpace(object, address) => {
+                write!(f, "{object} is at byte {address}, where no slot can be")
+            }
+            Self::WrongZone(object, slot) => {
+                write!(f, "{object} has {slot}, but the zone is not of that order")
+            }
             Self::DoublyUsed { object, first: Some(first), slot } => {
                 write!(f, "doubly used: {object} and {first} both have {slot}")
             }
-            Self::DoublyUsed { object, first: None, slot } => write!(f, "doubly used: {object} has {slot} of another"),
+            Self::DoublyUsed { object, first: None, slot } => {
+                write!(f, "doubly used: {object} has {slot} of another")
+            }
             Self::ZoneGap(zone) => write!(f, "there are no records for the zones before zone {zone}"),
             Self::DataTooShort { bytes, needed } => {
                 write!(f, "the data has {bytes} bytes, but its zones need {needed} (truncated?)")
@@ -203,7 +213,12 @@ impl Survey {
         Ok(pools)
     }
 
-    fn walk_images(&mut self, txn: &ReadTransaction, pools: &HashSet<PoolId>, next: u64) -> Result<(), Fault> {
+    fn walk_images(
+        &mut self,
+        txn: &ReadTransaction,
+        pools: &HashSet<PoolId>,
+        next: u64,
+    ) -> Result<(), Fault> {
         let names = txn.open_table(NAMES)?;
         for entry in txn.open_table(IMAGES)?.iter()? {
             let (key, value) = entry?;
@@ -302,7 +317,9 @@ impl Survey {
         };
         match self.space.load_used(slot) {
             Ok(()) => {}
-            Err(SlotFault::DoublyUsed) => return Some(Problem::DoublyUsed { object: key, first: None, slot }),
+            Err(SlotFault::DoublyUsed) => {
+                return Some(Problem::DoublyUsed { object: key, first: None, slot });
+            }
             Err(SlotFault::NoZone | SlotFault::WrongOrder(_)) => return Some(Problem::WrongZone(key, slot)),
         }
         match self.images.get(&key.image) {
@@ -310,7 +327,9 @@ impl Survey {
             Some(image) if image.order != object.order => Some(Problem::ForeignOrder(key, object.order)),
             // What an unfinished image holds is freed with it.
             Some(image) if image.state != ImageState::Ready => None,
-            Some(image) if key.object.0 >= image.size.div_ceil(image.order.bytes()) => Some(Problem::BeyondEnd(key)),
+            Some(image) if key.object.0 >= image.size.div_ceil(image.order.bytes()) => {
+                Some(Problem::BeyondEnd(key))
+            }
             Some(_) => None,
         }
     }
@@ -334,7 +353,8 @@ impl Survey {
             let (image, snap, object) = key.value();
             let key = ObjectKey { image: ImageId(image), snap: SnapId(snap), object: ObjectNo(object) };
             let bytes = record::object_key(key.image, key.snap, key.object);
-            if let Ok(ObjectRecord { state: ObjectState::Slot(address), .. }) = record::decode(value.value(), &bytes)
+            if let Ok(ObjectRecord { state: ObjectState::Slot(address), .. }) =
+                record::decode(value.value(), &bytes)
                 && doubled.contains(&address)
             {
                 owners.entry(address).or_insert(key);

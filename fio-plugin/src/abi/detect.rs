@@ -106,9 +106,7 @@ impl Pipe {
             return false;
         }
         // SAFETY: only the kernel looks at these 16 bytes, in write(2), which fails with EFAULT where no memory is.
-        let written = unsafe {
-            libc::write(self.writer.as_raw_fd(), address as *const libc::c_void, 16)
-        };
+        let written = unsafe { libc::write(self.writer.as_raw_fd(), address as *const libc::c_void, 16) };
         if written != 16 {
             return false;
         }

@@ -54,9 +54,9 @@ impl Symbols {
                     *mut c_void,
                     unsafe extern "C" fn(*const c_char) -> *const FioOption,
                 >(address(c"fio_option_find")?),
-                register_ioengine: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut u8)>(address(
-                    c"register_ioengine",
-                )?),
+                register_ioengine: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut u8)>(
+                    address(c"register_ioengine")?,
+                ),
                 unregister_ioengine: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut u8)>(
                     address(c"unregister_ioengine")?,
                 ),

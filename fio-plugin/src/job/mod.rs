@@ -37,8 +37,7 @@ fn group(td: Thread) -> u32 {
 
 fn target(td: Thread, options: &JobOptions, file: FioFile) -> Result<Target, Failure> {
     let file_given = td.string(c"filename").is_some() || td.string(c"read_iolog").is_some();
-    Target::new(options, file.name(), file_given)
-        .map_err(|message| Failure { message, errno: libc::EINVAL })
+    Target::new(options, file.name(), file_given).map_err(|message| Failure { message, errno: libc::EINVAL })
 }
 
 /// What stands behind a file of the job.
@@ -123,7 +122,9 @@ impl Job {
         if td.writes() && self.link.is_read_only(image) {
             let name = self.link.name(image);
             return Err(Failure {
-                message: format!("{name} is read-only, and the job writes (use rw=read or rw=randread, or clone it)"),
+                message: format!(
+                    "{name} is read-only, and the job writes (use rw=read or rw=randread, or clone it)"
+                ),
                 errno: libc::EROFS,
             });
         }
@@ -145,7 +146,10 @@ impl Job {
     /// Takes note of a unit. False where its layout is not known.
     pub(crate) fn add_unit(&mut self, unit: Unit) -> bool {
         let Some(layout) = unit.layout() else {
-            say(format_args!("{} lays out its I/O units in a way the plugin does not know", self.symbols.version));
+            say(format_args!(
+                "{} lays out its I/O units in a way the plugin does not know",
+                self.symbols.version
+            ));
             return false;
         };
         self.layout = layout;
@@ -209,11 +213,7 @@ impl Job {
         self.control(file, Link::invalidate)
     }
 
-    fn control(
-        &mut self,
-        file: FioFile,
-        act: fn(&mut Link, ImageIndex) -> Result<(), Failure>,
-    ) -> Status {
+    fn control(&mut self, file: FioFile, act: fn(&mut Link, ImageIndex) -> Result<(), Failure>) -> Status {
         match self.file(file) {
             FileState::Image(image) => act(&mut self.link, image).map_or_else(Failure::say, |()| 0),
             FileState::Failed(errno) => errno,

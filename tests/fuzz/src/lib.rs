@@ -12,7 +12,12 @@ use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: &[(&str, Target)] = &[("conf_file", conf_file), ("image_spec", image_spec)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("conf_file", conf_file),
+    ("image_spec", image_spec),
+    ("store_blocks", store_blocks),
+    ("store_records", store_records),
+];
 
 /// A configuration file parses or is refused with its line, and settings resolve from it or are refused on one line.
 pub fn conf_file(bytes: &[u8]) {
@@ -43,6 +48,18 @@ pub fn image_spec(bytes: &[u8]) {
         }
         Err(error) => assert!(text.len() > 1 << 16 || error.place().starts_with("column "), "{error}"),
     }
+}
+
+/// A superblock or data label decodes and encodes to what it was, or is refused; with the right checksum put in, too.
+pub fn store_blocks(bytes: &[u8]) {
+    ringbd::store::fuzz_blocks(bytes);
+}
+
+/// A value of the store's metadata decodes and encodes to what it was, or is refused. The first byte is the key's length.
+pub fn store_records(bytes: &[u8]) {
+    let Some((&key_bytes, rest)) = bytes.split_first() else { return };
+    let (key, value) = rest.split_at(usize::from(key_bytes).min(rest.len()));
+    ringbd::store::fuzz_records(key, value);
 }
 
 /// Resolves settings where every configuration file has the given contents.

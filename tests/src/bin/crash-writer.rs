@@ -42,7 +42,8 @@ fn main() {
     };
     let image = open(spec, mode, cores.parse().expect("CORES is a number"));
     let seed: u64 = seed.parse().expect("SEED is a number");
-    let stdout = std::fs::File::options().write(true).open("/dev/stdout").expect("there is a standard output");
+    let stdout =
+        std::fs::File::options().write(true).open("/dev/stdout").expect("there is a standard output");
     let (teller, versions) = (Teller(Mutex::new(stdout)), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {

@@ -8,12 +8,19 @@ pub(super) const PAGE: usize = 4096;
 /// Orders: the largest block is 4 KiB << 11 = 8 MiB, twice the usual RBD object.
 const ORDERS: usize = 12;
 const NIL: u32 = u32::MAX;
+/// Blocks of each small order that are kept as they are for the next request, rather than joined with their
+/// buddies: enough for a burst of requests to find their blocks without splitting.
+const KEPT_MAX: u32 = 64;
+/// Orders that are kept: up to 64 KiB.
+const KEPT_ORDERS: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Not the first page of a block.
     Inside,
     Free,
+    /// Free, and on the list of kept blocks of its order.
+    Kept,
     Out,
 }
 
@@ -29,14 +36,20 @@ pub(super) struct Buddy {
     pages: Box<[Page]>,
     /// First free block of each order.
     free: [u32; ORDERS],
+    /// The kept blocks of each order, a stack through `next`, and how many.
+    kept: [(u32, u32); KEPT_ORDERS],
     out: u32,
 }
 
 impl Buddy {
     pub(super) fn new(count: u32) -> Buddy {
         let inside = Page { state: State::Inside, order: 0, prev: NIL, next: NIL };
-        let mut buddy =
-            Buddy { pages: vec![inside; count as usize].into_boxed_slice(), free: [NIL; ORDERS], out: 0 };
+        let mut buddy = Buddy {
+            pages: vec![inside; count as usize].into_boxed_slice(),
+            free: [NIL; ORDERS],
+            kept: [(NIL, 0); KEPT_ORDERS],
+            out: 0,
+        };
         let mut page = 0;
         while page < count {
             let by_alignment = if page == 0 { ORDERS - 1 } else { page.trailing_zeros() as usize };
@@ -51,6 +64,18 @@ impl Buddy {
     /// The first page of a free block of at least `len` bytes.
     pub(super) fn alloc(&mut self, len: usize) -> Option<u32> {
         let order = len.div_ceil(PAGE).next_power_of_two().trailing_zeros() as usize;
+        if let Some(page) = self.take_kept(order) {
+            return Some(page);
+        }
+        if let Some(page) = self.split_off(order) {
+            return Some(page);
+        }
+        self.join_kept();
+        self.split_off(order)
+    }
+
+    /// Takes a block out of the free lists, halving a larger one if need be.
+    fn split_off(&mut self, order: usize) -> Option<u32> {
         let found = (order..ORDERS).find(|&order| self.free[order] != NIL)?;
         let page = self.free[found];
         self.unlink(page, found);
@@ -64,13 +89,47 @@ impl Buddy {
         Some(page)
     }
 
-    /// Takes a block back and joins it with its free buddies.
-    pub(super) fn free(&mut self, mut page: u32) {
-        let entry = &self.pages[page as usize];
+    /// Takes a block back.
+    pub(super) fn free(&mut self, page: u32) {
+        let entry = &mut self.pages[page as usize];
         assert_eq!(entry.state, State::Out, "page {page} of the pool is given back once");
-        let mut order = usize::from(entry.order);
-        self.pages[page as usize].state = State::Inside;
+        let order = usize::from(entry.order);
         self.out -= 1;
+        match self.kept.get_mut(order) {
+            Some((first, count)) if *count < KEPT_MAX => {
+                entry.state = State::Kept;
+                entry.next = *first;
+                *first = page;
+                *count += 1;
+            }
+            _ => self.join(page, order),
+        }
+    }
+
+    fn take_kept(&mut self, order: usize) -> Option<u32> {
+        let (first, count) = self.kept.get_mut(order).filter(|kept| kept.1 > 0)?;
+        let page = *first;
+        let entry = &mut self.pages[page as usize];
+        entry.state = State::Out;
+        *first = entry.next;
+        *count -= 1;
+        self.out += 1;
+        Some(page)
+    }
+
+    /// Joins every kept block with its buddies, to make room for a larger one.
+    fn join_kept(&mut self) {
+        for order in 0..KEPT_ORDERS {
+            while let Some(page) = self.take_kept(order) {
+                self.out -= 1;
+                self.join(page, order);
+            }
+        }
+    }
+
+    /// Puts a block into the free lists, joined with its free buddies.
+    fn join(&mut self, mut page: u32, mut order: usize) {
+        self.pages[page as usize].state = State::Inside;
         while order < ORDERS - 1 {
             let buddy = page ^ (1 << order);
             match self.pages.get(buddy as usize) {
@@ -134,6 +193,15 @@ mod tests {
                     (prev, page) = (page, entry.next);
                 }
             }
+            for (order, &(first, count)) in self.kept.iter().enumerate() {
+                let (mut page, mut found) = (first, 0);
+                while found < count {
+                    let entry = self.pages[page as usize];
+                    assert_eq!((entry.state, usize::from(entry.order)), (State::Kept, order));
+                    (page, found) = (entry.next, found + 1);
+                }
+                free_pages += count << order;
+            }
             free_pages
         }
     }
@@ -165,6 +233,7 @@ mod tests {
             for (page, _) in out {
                 buddy.free(page);
             }
+            buddy.join_kept();
             // Everything joined again: as many blocks as at the start.
             let (fresh, again) = (Buddy::new(count), buddy);
             for order in 0..ORDERS {

@@ -55,6 +55,8 @@ pub(crate) struct Core {
     tasks: RefCell<Tasks>,
     timers: RefCell<Timers>,
     ops: RefCell<Ops>,
+    /// A future that is no task is being run, and it may be polled.
+    root_alive: Cell<bool>,
     root_ready: Cell<bool>,
     name: String,
     spin: Duration,
@@ -93,6 +95,7 @@ impl Core {
             tasks: RefCell::default(),
             timers: RefCell::default(),
             ops: RefCell::default(),
+            root_alive: Cell::new(false),
             root_ready: Cell::new(false),
             name: config.name,
             spin: config.spin,
@@ -147,7 +150,7 @@ impl Core {
 
     fn wake_local(&self, task: TaskRef) {
         if task.task() == ROOT {
-            self.root_ready.set(true);
+            self.root_ready.set(self.root_alive.get());
         } else {
             self.tasks.borrow_mut().wake(task.task(), task.generation());
         }

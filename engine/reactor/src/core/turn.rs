@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// CQEs copied out of the ring at a time, so that no borrow of the ring is held while they are handled.
 const REAP_BATCH: usize = 64;
+/// Rounds of ready tasks in one turn. A chain of wakes (receiver, request, sender) gets to its end before the
+/// kernel is entered, so one enter carries more; and tasks that are always ready do not keep I/O waiting for
+/// long.
+const ROUNDS_MAX: usize = 4;
 
 impl Core {
     /// Takes foreign wakes, fires due timers and runs the tasks that are ready now (not those they wake: I/O
@@ -41,7 +45,11 @@ impl Core {
     }
 
     fn has_ready(&self) -> bool {
-        self.root_ready.get() || self.tasks.borrow().ready_len() > 0
+        self.root_ready.get() || self.has_ready_tasks()
+    }
+
+    fn has_ready_tasks(&self) -> bool {
+        self.tasks.borrow().ready_len() > 0
     }
 
     fn take_foreign_wakes(&self) -> bool {
@@ -93,8 +101,14 @@ impl Core {
 
     /// One turn: run what is ready, submit, reap. True if a task ran or an operation completed.
     pub(crate) fn turn(&self, block: Block) -> bool {
-        let ran = self.run_ready();
+        let mut ran = self.run_ready();
         let Driver::Ring(ring) = &self.driver else { return ran };
+        for _ in 1..ROUNDS_MAX {
+            if !self.has_ready_tasks() {
+                break;
+            }
+            ran |= self.run_ready();
+        }
         ring.release_closed_files();
         let wait = match block {
             Block::Never => Wait::No,
@@ -210,6 +224,7 @@ impl Core {
 
     /// The next [`Core::poll_root`] polls its future for the first time.
     pub(crate) fn begin_root(&self) {
+        self.root_alive.set(true);
         self.root_ready.set(true);
     }
 
@@ -220,7 +235,13 @@ impl Core {
             return Poll::Pending;
         }
         let waker = TaskRef::new(self.core_ref, 0, ROOT).waker();
-        self.enter(|| future.poll(&mut Context::from_waker(&waker)))
+        let polled = self.enter(|| future.poll(&mut Context::from_waker(&waker)));
+        if polled.is_ready() {
+            // Its wakers may be about still; they must not keep the core from sleeping.
+            self.root_alive.set(false);
+            self.root_ready.set(false);
+        }
+        polled
     }
 }
 

@@ -35,6 +35,8 @@ use std::time::Duration;
 const WAKE: u64 = u64::MAX;
 const CANCEL: u64 = u64::MAX - 1;
 const GETEVENTS: u32 = 1;
+/// Longest wait in one enter: a time the kernel can count. A core that wakes too early just sleeps again.
+const WAIT_MAX: Duration = Duration::from_secs(1 << 30);
 
 /// Whether an enter may block.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +165,7 @@ impl RingDriver {
             // SAFETY: as above.
             Wait::For(None) => unsafe { submitter.enter::<libc::sigset_t>(queued, 1, GETEVENTS, None) },
             Wait::For(Some(limit)) => {
-                let limit = types::Timespec::from(limit);
+                let limit = types::Timespec::from(limit.min(WAIT_MAX));
                 submitter.submit_with_args(1, &types::SubmitArgs::new().timespec(&limit))
             }
         };

@@ -18,7 +18,7 @@ impl<B: Below> Driver<B> {
         data: &[u8],
     ) -> Result<Option<usize>> {
         let mut found = vec![0; extent.len as usize];
-        let failures = self.failures.get();
+        let begun = self.begun.get();
         for _ in 0..ROUNDS_MAX {
             if !self.try_read(extent, &mut found) {
                 self.fill_edge(extent).await?;
@@ -37,7 +37,7 @@ impl<B: Below> Driver<B> {
                 WriteOutcome::Held(_) => {
                     self.more_is_dirty();
                     self.changed.wait().await;
-                    self.failed_since(failures)?;
+                    self.failed_since(begun)?;
                 }
             }
         }

@@ -39,9 +39,10 @@ pub(crate) struct Driver<B> {
     idle: Cell<bool>,
     /// Writers that are held at a limit.
     held: Cell<usize>,
-    /// Failed writebacks, and the last failure.
-    failures: Cell<u64>,
-    failure: RefCell<Option<Error>>,
+    /// Writebacks begun.
+    begun: Cell<u64>,
+    /// Of the writebacks that failed the one that began last: which it was, and why it failed.
+    failure: RefCell<Option<(u64, Error)>>,
     stopped: Cell<bool>,
 }
 
@@ -60,7 +61,7 @@ impl<B: Below> Driver<B> {
             work: WaitQueue::new(),
             idle: Cell::new(false),
             held: Cell::new(0),
-            failures: Cell::new(0),
+            begun: Cell::new(0),
             failure: RefCell::new(None),
             stopped: Cell::new(false),
         });

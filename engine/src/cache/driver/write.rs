@@ -41,7 +41,7 @@ impl<B: Below> Driver<B> {
 
     async fn write_piece(self: &Rc<Self>, extent: Extent, bytes: &[u8]) -> Result<()> {
         let mut waiting = Held { driver: self, held: false };
-        let failures = self.failures.get();
+        let begun = self.begun.get();
         loop {
             let outcome = self.shard.borrow_mut().write(extent, bytes, now_ns());
             match outcome {
@@ -54,30 +54,30 @@ impl<B: Below> Driver<B> {
                 WriteOutcome::Held(_) => {
                     waiting.hold();
                     self.changed.wait().await;
-                    self.failed_since(failures)?;
+                    self.failed_since(begun)?;
                 }
             }
         }
         while self.shard.borrow().is_over_limit() {
             waiting.hold();
             self.changed.wait().await;
-            self.failed_since(failures)?;
+            self.failed_since(begun)?;
         }
         Ok(())
     }
 
-    /// An error if a writeback failed since there were so many failures: a writer that waits for room, or for its
+    /// An error if a writeback failed that began when so many had begun before: a writer that waits for room, or for its
     /// bytes to land, would else wait for as long as the store is broken.
-    pub(super) fn failed_since(&self, failures: u64) -> Result<()> {
+    pub(super) fn failed_since(&self, begun: u64) -> Result<()> {
         match &*self.failure.borrow() {
-            Some(error) if self.failures.get() > failures => Err(error.clone()),
+            Some((number, error)) if *number > begun => Err(error.clone()),
             Some(_) | None => Ok(()),
         }
     }
 
     /// Waits until what is dirty of an extent now has landed, however often others write it again.
     async fn write_through(self: &Rc<Self>, extent: Extent) -> Result<()> {
-        let failures = self.failures.get();
+        let begun = self.begun.get();
         let mut landing = Vec::new();
         // Twice, because what was on its way down at first had to wait for that.
         for _ in 0..2 {
@@ -91,7 +91,7 @@ impl<B: Below> Driver<B> {
         if self.shard.borrow().is_clean(extent) {
             return Ok(());
         }
-        self.failed_since(failures)
+        self.failed_since(begun)
     }
 }
 

@@ -27,10 +27,10 @@ impl<B: Below> Driver<B> {
 
     /// The background task: writes back what is above the target, too old, or in the way of a writer.
     pub(super) async fn write_back_in_background(self: Rc<Self>) {
-        let mut failures = self.failures.get();
+        let mut begun = 0;
         while !self.stopped.get() {
-            if self.failures.get() > failures {
-                failures = self.failures.get();
+            if self.failed_since(begun).is_err() {
+                begun = self.begun.get();
                 // Ends early only when the driver is stopped, or somebody has more work: then the store is tried again.
                 let _ = timeout(RETRY_AFTER, self.stop_asked()).await;
                 continue;
@@ -62,16 +62,17 @@ impl<B: Below> Driver<B> {
         self.shard.borrow().writebacks_in_flight()
     }
 
-    /// Waits until everything that was dirty when this was called has landed below, or one writeback failed.
+    /// Waits until everything that was dirty when this was called has landed below, or a writeback
+    /// that began since then failed. What failed before is tried again.
     pub(crate) async fn flush(self: &Rc<Self>) -> Result<()> {
         let ticket = self.shard.borrow_mut().flush_ticket();
-        let failures = self.failures.get();
+        let begun = self.begun.get();
         loop {
             while self.in_flight() < IN_FLIGHT_MAX && self.begin_writeback(Urgency::Flush(ticket)) {}
             if self.shard.borrow().is_flushed(ticket) {
                 return Ok(());
             }
-            self.failed_since(failures)?;
+            self.failed_since(begun)?;
             self.changed.wait().await;
         }
     }
@@ -92,28 +93,32 @@ impl<B: Below> Driver<B> {
             runs.push((run.offset, bytes));
         }
         drop(shard);
+        let number = self.begun.get() + 1;
+        self.begun.set(number);
         let (driver, id, object) = (self.clone(), writeback.id(), writeback.object());
         spawn_detached(async move {
             let result = driver.below.write(object, runs).await;
-            driver.end_writeback(id, result);
+            driver.end_writeback(id, number, result);
         });
         true
     }
 
-    fn end_writeback(&self, id: WritebackId, result: Result<()>) {
+    fn end_writeback(&self, id: WritebackId, number: u64, result: Result<()>) {
         match result {
             Ok(()) => self.shard.borrow_mut().complete_writeback(id),
             Err(error) => {
-                self.note_failure(&error);
+                self.note_failure(number, error);
                 self.shard.borrow_mut().fail_writeback(id);
             }
         }
         self.something_ended();
     }
 
-    fn note_failure(&self, error: &Error) {
+    fn note_failure(&self, number: u64, error: Error) {
         tracing::warn!(%error, "a writeback failed; its bytes stay dirty and are tried again");
-        self.failures.set(self.failures.get() + 1);
-        *self.failure.borrow_mut() = Some(error.clone());
+        let mut failure = self.failure.borrow_mut();
+        if failure.as_ref().is_none_or(|&(last, _)| number > last) {
+            *failure = Some((number, error));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! A naive model of everything around two shards: what the guest must read, what the store has, and every operation
-//! in flight, whose answers come in any order.
+//! A naive model of everything around two shards: what the guest must read, what the store has, and every
+//! operation in flight, whose answers come in any order.
 
 use crate::cache::{
     BLOCK_BYTES, DiscardId, Extent, Fetch, FillId, Held, ReadPlan, Run, SECTOR_BYTES, Shard, ShardConfig,

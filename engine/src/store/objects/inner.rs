@@ -12,10 +12,10 @@ use super::table::{Entry, SHARDS, SlotTable, shard_of};
 use crate::store::error::{Result, StoreError};
 use crate::store::layout::{Order, Slot};
 use crate::store::record::{ImageId, ImageRecord, ObjectNo};
-use crate::store::shared::Shared;
+use crate::store::shared::Opened;
 
 pub(super) struct Inner {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Opened>,
     pub(super) file: File,
     pub(super) image: ImageId,
     pub(super) order: Order,
@@ -78,7 +78,7 @@ impl Drop for Hold<'_> {
 }
 
 impl Inner {
-    pub(super) fn new(shared: &Arc<Shared>, image: &ImageRecord) -> Self {
+    pub(super) fn new(shared: &Arc<Opened>, image: &ImageRecord) -> Self {
         let file = shared.data.file.clone();
         let direct = file.direct_io();
         Self {
@@ -113,7 +113,12 @@ impl Inner {
 
     /// Every object here that has a slot.
     pub(super) fn allocated(&self) -> Vec<ObjectNo> {
-        self.tables.borrow().iter().flatten().flat_map(|table| table.allocated().collect::<Vec<_>>()).collect()
+        self.tables
+            .borrow()
+            .iter()
+            .flatten()
+            .flat_map(|table| table.allocated().collect::<Vec<_>>())
+            .collect()
     }
 
     pub(super) fn with<T>(&self, object: ObjectNo, change: impl FnOnce(&mut Entry) -> T) -> T {
@@ -152,7 +157,8 @@ impl Inner {
         if !self.with(object, |entry| entry.gate.is_abandoned()) {
             return Ok(hold);
         }
-        let reason = "a write to it was abandoned and may still be under way (close and open the image)".into();
+        let reason =
+            "a write to it was abandoned and may still be under way (close and open the image)".into();
         Err(StoreError::Busy { kind: "object", name: object.to_string(), reason })
     }
 
@@ -167,12 +173,18 @@ impl Inner {
             let queue = self.queue(object);
             queue.wait().await;
             if self.with(object, |entry| entry.gate.try_enter(access, true)) {
-                if queue.waiters() == 0 {
-                    self.queues.borrow_mut().remove(&object);
-                    self.with(object, |entry| entry.gate.set_waited_for(false));
-                }
+                self.tidy_queue(object);
                 return;
             }
+        }
+    }
+
+    /// Drops an object's queue once nobody is in it. It may be another one than the caller waited in.
+    fn tidy_queue(&self, object: ObjectNo) {
+        let mut queues = self.queues.borrow_mut();
+        if queues.get(&object).is_some_and(|queue| queue.waiters() == 0) {
+            queues.remove(&object);
+            self.with(object, |entry| entry.gate.set_waited_for(false));
         }
     }
 
@@ -193,11 +205,8 @@ impl Inner {
             return Rc::clone(allocation);
         }
         let pending = self.shared.allocate(self.image, object, self.order);
-        let allocation = Rc::new(Allocation {
-            early: pending.slot,
-            outcome: RefCell::new(None),
-            done: WaitQueue::new(),
-        });
+        let allocation =
+            Rc::new(Allocation { early: pending.slot, outcome: RefCell::new(None), done: WaitQueue::new() });
         self.allocations.borrow_mut().insert(object, Rc::clone(&allocation));
         // The task is inside too, so that nobody frees the object before its slot is entered, even if the writer is gone.
         self.with(object, |entry| entry.gate.join());

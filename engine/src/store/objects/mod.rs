@@ -30,8 +30,8 @@ pub(super) use self::table::Lease;
 pub use self::table::{SHARDS, SlotTable, shard_of};
 pub use self::write::Run;
 use super::error::{Result, StoreError};
+use super::handle::Store;
 use super::record::{ImageId, ImageRecord, ObjectNo};
-use super::store::Store;
 
 /// The objects of one image that are at home on this core.
 #[derive(Clone)]
@@ -129,7 +129,8 @@ impl Inner {
         if offset.checked_add(len).is_some_and(|end| end <= self.order.bytes()) {
             return Ok(());
         }
-        let reason = format!("{len} bytes at {offset} do not fit in an object of {} bytes", self.order.bytes());
+        let reason =
+            format!("{len} bytes at {offset} do not fit in an object of {} bytes", self.order.bytes());
         Err(StoreError::Invalid { what: "object extent", reason })
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::error::{Result, StoreError};
 use super::super::layout::{Order, Slot};
 use super::super::record::{ImageId, ImageRecord, ObjectNo};
-use super::super::shared::Shared;
+use super::super::shared::Opened;
 use super::gate::Gate;
 
 /// How many shards the objects of an image are spread over.
@@ -28,12 +28,12 @@ pub fn shard_of(image: ImageId, object: ObjectNo) -> usize {
 
 /// The image is open as long as one of its tables exists.
 pub(crate) struct Lease {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Opened>,
     image: ImageId,
 }
 
 impl Lease {
-    pub(crate) fn take(shared: &Arc<Shared>, image: &ImageRecord) -> Result<Arc<Self>> {
+    pub(in crate::store) fn take(shared: &Arc<Opened>, image: &ImageRecord) -> Result<Arc<Self>> {
         if shared.try_lease(image.id) {
             return Ok(Arc::new(Self { shared: Arc::clone(shared), image: image.id }));
         }
@@ -72,7 +72,8 @@ impl Entry {
     }
 
     pub(super) fn set_slot(&mut self, slot: Option<Slot>) {
-        self.unit = slot.map_or(NO_SLOT, |slot| slot.unit().expect("the geometry gives no slot without a unit"));
+        self.unit =
+            slot.map_or(NO_SLOT, |slot| slot.unit().expect("the geometry gives no slot without a unit"));
     }
 }
 

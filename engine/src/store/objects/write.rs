@@ -30,7 +30,8 @@ impl LocalObjects {
         durability: Durability,
     ) -> (Result<()>, Buf) {
         let inner = &self.inner;
-        let checked = inner.shared.check_writable().and_then(|()| inner.check_range(offset, buf.len() as u64));
+        let checked =
+            inner.shared.check_writable().and_then(|()| inner.check_range(offset, buf.len() as u64));
         if checked.is_err() || buf.is_empty() {
             return (checked, buf);
         }
@@ -105,7 +106,8 @@ impl LocalObjects {
     ) -> (Result<Option<Mismatch>>, Buf) {
         assert_eq!(expected.len(), data.len(), "what is compared is what is replaced");
         let inner = &self.inner;
-        let checked = inner.shared.check_writable().and_then(|()| inner.check_range(offset, data.len() as u64));
+        let checked =
+            inner.shared.check_writable().and_then(|()| inner.check_range(offset, data.len() as u64));
         if let Err(error) = checked {
             return (Err(error), data);
         }
@@ -203,16 +205,17 @@ impl Inner {
         let mut blocks = Buf::alloc(bytes);
         let (block, within) = (self.align as usize, (address - start) as usize);
         let end = within + buf.len();
-        if within != 0 || end < block {
-            if let Err(error) = self.read_block(&mut blocks, 0, start).await {
-                return (Err(error), buf);
-            }
+        if (within != 0 || end < block)
+            && let Err(error) = self.read_block(&mut blocks, 0, start).await
+        {
+            return (Err(error), buf);
         }
         let last = bytes - block;
-        if end != bytes && last != 0 {
-            if let Err(error) = self.read_block(&mut blocks, last, start).await {
-                return (Err(error), buf);
-            }
+        if end != bytes
+            && last != 0
+            && let Err(error) = self.read_block(&mut blocks, last, start).await
+        {
+            return (Err(error), buf);
         }
         blocks[within..end].copy_from_slice(&buf);
         let (result, _) = self.write_blocks(blocks, start, durability).await;

@@ -61,7 +61,9 @@ fn truncated_files_are_named() {
 
 #[test]
 fn missing_and_foreign_files_are_named() {
-    for (name, foreign) in [("superblock", &b"hello"[..]), ("metadata.redb", &[7; 9000]), ("data", &[7; 9000])] {
+    for (name, foreign) in
+        [("superblock", &b"hello"[..]), ("metadata.redb", &[7; 9000]), ("data", &[7; 9000])]
+    {
         let place = used();
         let away = place.file("away");
         fs::rename(place.file(name), &away).unwrap();

@@ -52,7 +52,8 @@ fn nonsense_is_refused_with_a_reason() {
     let store = place.create(&CreateStore::default()).unwrap();
     let order = create_image(&store, IMAGE, &CreateImage { order: 30, ..CreateImage::new(1) }).unwrap_err();
     assert!(order.to_string().contains("30 is not between 12"), "{order}");
-    let huge = create_image(&store, IMAGE, &CreateImage { order: 12, ..CreateImage::new(u64::MAX) }).unwrap_err();
+    let huge =
+        create_image(&store, IMAGE, &CreateImage { order: 12, ..CreateImage::new(u64::MAX) }).unwrap_err();
     assert!(huge.to_string().contains("too many objects"), "{huge}");
     let unit = CreateImage { stripe_unit: 3000, ..CreateImage::new(1) };
     assert_eq!(create_image(&store, IMAGE, &unit).unwrap_err().errno(), 22);

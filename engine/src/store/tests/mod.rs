@@ -6,6 +6,7 @@ mod model;
 mod objects;
 mod repair;
 mod shared_use;
+mod simulated;
 
 use std::path::{Path, PathBuf};
 

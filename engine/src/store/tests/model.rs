@@ -80,13 +80,17 @@ impl Pair {
             }
             Step::Runs { object, step, len, byte } => {
                 let starts: Vec<usize> = (0..BYTES - len).step_by(step).take(20).collect();
-                let runs = starts.iter().map(|&at| Run { offset: at as u64, buf: filled(byte, len) }).collect();
+                let runs =
+                    starts.iter().map(|&at| Run { offset: at as u64, buf: filled(byte, len) }).collect();
                 self.objects.write_runs(ObjectNo(object), runs, Durability::Volatile).await.0.unwrap();
                 starts.iter().for_each(|&at| self.model[object as usize][at..at + len].fill(byte));
             }
             Step::Read { object, offset, len } => {
                 let got = read(&self.objects, object, offset as u64, len).await;
-                assert!(got == self.model[object as usize][offset..offset + len], "object {object} at {offset}+{len}");
+                assert!(
+                    got == self.model[object as usize][offset..offset + len],
+                    "object {object} at {offset}+{len}"
+                );
             }
             Step::Zero { object, offset, len } => {
                 self.objects.write_zeroes(ObjectNo(object), offset as u64, len as u64).await.unwrap();
@@ -114,7 +118,13 @@ impl Pair {
         }
         let outcome = self
             .objects
-            .compare_and_write(ObjectNo(object), offset as u64, &expected, filled(byte, len), Durability::Volatile)
+            .compare_and_write(
+                ObjectNo(object),
+                offset as u64,
+                &expected,
+                filled(byte, len),
+                Durability::Volatile,
+            )
             .await;
         assert_eq!(outcome.0.unwrap(), (!equal).then_some(len / 2));
         if equal {

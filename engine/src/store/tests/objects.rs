@@ -23,7 +23,10 @@ fn what_is_written_is_read_and_survives_reopening() {
         assert_eq!((fill.unwrap(), &buf[..]), (ReadFill::Hole, &[0; 8192][..]));
         write(&objects, 3, 8192, 5, 4096).await;
         let got = read(&objects, 3, 4096, 12288).await;
-        assert_eq!((&got[..4096], &got[4096..8192], &got[8192..]), (&[0; 4096][..], &[5; 4096][..], &[0; 4096][..]));
+        assert_eq!(
+            (&got[..4096], &got[4096..8192], &got[8192..]),
+            (&[0; 4096][..], &[5; 4096][..], &[0; 4096][..])
+        );
         objects.flush().await.unwrap();
     });
     drop((objects, store));
@@ -48,7 +51,10 @@ fn any_offset_length_and_memory_works() {
             let all = read(&objects, 0, 0, 65536).await;
             let range = offset as usize..offset as usize + len;
             assert!(all[range.clone()].iter().all(|&byte| byte == 2), "{offset} {len}");
-            assert!(all[..range.start].iter().chain(&all[range.end..]).all(|&byte| byte == 1), "{offset} {len}");
+            assert!(
+                all[..range.start].iter().chain(&all[range.end..]).all(|&byte| byte == 1),
+                "{offset} {len}"
+            );
             write(&objects, 0, 0, 1, 65536).await;
         }
         assert_eq!(read(&objects, 0, 777, 33).await, [1; 33]);
@@ -63,13 +69,20 @@ fn runs_go_down_together() {
     let objects = open_objects(&store, &image);
     on_core(async {
         for step in [4096u64, 1000] {
-            let runs = (0..100).map(|i| Run { offset: i * 2 * step, buf: filled(i as u8 + 1, step as usize) });
+            let runs =
+                (0..100).map(|i| Run { offset: i * 2 * step, buf: filled(i as u8 + 1, step as usize) });
             let (result, runs) = objects.write_runs(ObjectNo(1), runs.collect(), Durability::Durable).await;
             result.unwrap();
             assert_eq!(runs.len(), 100);
             for i in 0..100 {
-                assert_eq!(read(&objects, 1, i * 2 * step, step as usize).await, vec![i as u8 + 1; step as usize]);
-                assert_eq!(read(&objects, 1, (i * 2 + 1) * step, step as usize).await, vec![0; step as usize]);
+                assert_eq!(
+                    read(&objects, 1, i * 2 * step, step as usize).await,
+                    vec![i as u8 + 1; step as usize]
+                );
+                assert_eq!(
+                    read(&objects, 1, (i * 2 + 1) * step, step as usize).await,
+                    vec![0; step as usize]
+                );
             }
             objects.discard(ObjectNo(1), 0, 4 << 20).await.unwrap();
         }
@@ -233,7 +246,10 @@ fn flushes_that_wait_together_share_a_sync() {
         }
     });
     let syncs = store.usage().syncs;
-    assert!((2..=3).contains(&syncs), "50 flushes took {syncs} syncs: one under way and one for all who waited");
+    assert!(
+        (2..=3).contains(&syncs),
+        "50 flushes took {syncs} syncs: one under way and one for all who waited"
+    );
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use redb::{ReadableTable, ReadableTableMetadata};
 use ringbd_reactor::World;
 
-use super::catalog::{self, IMAGE_META_BYTES_MAX, ImageName, NAME_BYTES_MAX, POOL_NAME_BYTES_MAX, check_name};
+use super::catalog::{
+    self, IMAGE_META_BYTES_MAX, ImageName, NAME_BYTES_MAX, POOL_NAME_BYTES_MAX, check_name,
+};
 use super::create::{self, CreateStore};
 use super::error::{Result, StoreError};
 use super::images::{self, CreateImage, Progress};
@@ -14,14 +16,14 @@ use super::metadata::{Fault, IMAGE_META, IMAGES, NAMES, OBJECTS, POOLS, refuse};
 use super::objects::{self, SlotTable};
 use super::open::{self, OpenMode};
 use super::record::{self, ImageId, ImageRecord, SnapId};
-use super::shared::Shared;
+use super::shared::Opened;
 use super::space::SpaceUsage;
 use super::superblock::Superblock;
 
 /// An open store. Clones share it; it closes when the last clone and the last [`SlotTable`] are gone.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Opened>,
 }
 
 /// How full a store is and what it has done since it was opened.
@@ -221,7 +223,11 @@ impl Store {
         self.shared.metadata.write(|txn| {
             let image = catalog::find_for_change(txn, name)?;
             let found = txn.open_table(IMAGE_META)?.remove((image.id.0, key.as_bytes()))?.is_some();
-            if found { Ok(()) } else { refuse(StoreError::NotFound { kind: "image metadata", name: key.into() }) }
+            if found {
+                Ok(())
+            } else {
+                refuse(StoreError::NotFound { kind: "image metadata", name: key.into() })
+            }
         })
     }
 
@@ -231,7 +237,9 @@ impl Store {
             let image = catalog::find_in(txn, name)?;
             let table = txn.open_table(IMAGE_META)?;
             let mut found = Vec::new();
-            for entry in ReadableTable::range(&table, (image.id.0, &[] as &[u8])..(image.id.0 + 1, &[] as &[u8]))? {
+            for entry in
+                ReadableTable::range(&table, (image.id.0, &[] as &[u8])..(image.id.0 + 1, &[] as &[u8]))?
+            {
                 let (key, value) = entry?;
                 found.push((String::from_utf8_lossy(key.value().1).into_owned(), value.value().to_vec()));
             }
