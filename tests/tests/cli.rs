@@ -1,5 +1,7 @@
 //! The `ringbd` command from outside: messages and exit codes as those of `rbd`, and images that survive the round trip.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
