@@ -97,7 +97,8 @@ fn failing_writes_are_told_and_nothing_acknowledged_is_lost() {
                 // What failed in the background is tried again by itself, and by the flush at the latest.
                 sleep(Duration::from_secs(3)).await;
                 let flushed = image.flush().await;
-                (flushed, contents(&image, &recorder.borrow().written()).await)
+                let written = recorder.borrow().written();
+                (flushed, contents(&image, &written).await)
             });
             let (flushed, now) = outcome.unwrap();
             let recorder = recorder.borrow();

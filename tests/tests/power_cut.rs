@@ -221,7 +221,7 @@ async fn work(plan: Plan, recorder: Rc<RefCell<Recorder>>) {
         writer.await;
     }
     // Some runs end by closing, the others by the cut alone.
-    if plan.seed % 2 == 0 && image.close().await.is_ok() && plan.mode != QemuCache::Unsafe {
+    if plan.seed.is_multiple_of(2) && image.close().await.is_ok() && plan.mode != QemuCache::Unsafe {
         let closed = recorder.borrow().flush();
         recorder.borrow_mut().flushed(closed);
     }
