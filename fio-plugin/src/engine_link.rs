@@ -187,6 +187,8 @@ impl Link {
             WaitMode::Poll => {
                 core.poll();
             }
+            // Other cores answer soon; a disk does not, and sleeping costs it nothing.
+            WaitMode::Adaptive if !core.waits_for_cores() => core.wait(limit),
             WaitMode::Adaptive => {
                 let start = Instant::now();
                 let spin = limit.map_or(self.spin, |limit| limit.min(self.spin));

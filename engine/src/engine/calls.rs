@@ -53,6 +53,11 @@ impl Calls {
         answer
     }
 
+    /// Whether every call was answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// Takes an answer in. Gives back the request that it ends, if it ends one.
     pub(crate) fn answered(&self, call: u32, answer: Answer) -> Option<(Finish, Answer)> {
         let mut calls = self.0.borrow_mut();

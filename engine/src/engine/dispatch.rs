@@ -40,7 +40,10 @@ impl CoreState {
                     self.adopt(image, shard, load);
                 }
             }
-            Message::Rebalance => self.give_away(),
+            Message::Rebalance => {
+                self.give_away();
+                self.look_again();
+            }
             Message::Inherit(core, mailbox) => {
                 let serving = spawn(self.clone().serve(mailbox));
                 self.inherited.borrow_mut().push((core, serving));
@@ -100,7 +103,7 @@ impl CoreState {
             return self.post(owner, Item::Object { image: image_no, extent, op, buf, from });
         }
         let state = self.clone();
-        spawn_detached(async move {
+        self.host(async move {
             let (result, buf) = state.object(&image, extent, op, buf).await;
             state.answer(from, Answer { result, buf, done: ShardSet::EMPTY });
         });
@@ -116,7 +119,7 @@ impl CoreState {
             return self.answer(from, Answer { result: Ok(0), buf: Buf::empty(), done: shards });
         };
         let state = self.clone();
-        spawn_detached(async move {
+        self.host(async move {
             let (result, done) = state.shards_here(&image, shards, op).await;
             state.answer(from, Answer { result: result.map(|()| 0), buf: Buf::empty(), done });
         });
@@ -157,6 +160,19 @@ impl CoreState {
             self.send(core, Message::Stop);
             self.engine.bequeath(core, serving.await);
         }
+    }
+
+    /// Wakes what waits for a shard to come here: the map changed, and it may come elsewhere.
+    pub(crate) fn look_again(&self) {
+        for image in self.core_images() {
+            image.moved.wake_all();
+        }
+    }
+
+    /// Whether a core that left the map has handed over everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        let holds = self.core_images().iter().any(|image| image.holds_any());
+        !holds && self.guests.is_empty() && self.calls.is_empty() && self.inherited.borrow().is_empty()
     }
 
     /// Gives every shard away and waits until the last is gone: this core leaves the engine.

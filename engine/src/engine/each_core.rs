@@ -4,7 +4,7 @@ use super::Engine;
 use super::message::{ImageNo, Message, Work};
 use super::state::CoreState;
 use crate::stats::{CacheStats, Stats};
-use ringbd_reactor::{spawn_detached, thread_cpu_time};
+use ringbd_reactor::thread_cpu_time;
 use std::rc::Rc;
 
 impl Engine {
@@ -22,7 +22,7 @@ impl Engine {
             let run = move |state: &Rc<CoreState>| {
                 let task = work(state.clone());
                 // Whoever asked may have gone away.
-                spawn_detached(async move { drop(sender.send(task.await)) });
+                state.host(async move { drop(sender.send(task.await)) });
             };
             roster.send(core, Message::Run(Box::new(run)));
             receiver

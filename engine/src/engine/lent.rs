@@ -98,6 +98,14 @@ impl Core {
         self.state.under_way.total()
     }
 
+    /// Whether other cores owe this one answers. A wait for those is short and a wake costs more than it lasts, so spinning
+    /// pays; a wait for a disk is better slept through.
+    #[inline]
+    #[must_use]
+    pub fn waits_for_cores(&self) -> bool {
+        !self.state.calls.is_empty()
+    }
+
     /// Runs a future on this core, and the core with it, to the future's end.
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.lent.block_on(future)
@@ -113,19 +121,28 @@ impl Core {
     fn leave(&mut self) {
         let (state, engine) = (self.state.clone(), self.engine.shared().clone());
         let last = engine.roster().topology.cores() == [state.no];
-        let serving = self.serving.take();
+        let mut serving = self.serving.take();
         self.lent.block_on(async move {
             state.under_way.quiesce().await;
             if last {
                 state.write_everything_back().await;
             }
             engine.leave(state.no);
-            state.give_all_away().await;
-            state.bequeath_inherited().await;
-            if let Some(serving) = serving {
+            state.leaving.set(true);
+            state.look_again();
+            while let Some(task) = serving.take() {
+                state.give_all_away().await;
+                state.guests.end().await;
+                state.bequeath_inherited().await;
                 state.send(state.no, Message::Stop);
-                engine.bequeath(state.no, serving.await);
-                state.outbox.flush(&state.roster());
+                let mailbox = task.await;
+                if state.is_empty() {
+                    state.outbox.flush(&state.roster());
+                    engine.bequeath(state.no, mailbox);
+                } else {
+                    // What came before the stop began something more.
+                    serving = Some(spawn(state.clone().serve(mailbox)));
+                }
             }
         });
     }

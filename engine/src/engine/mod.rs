@@ -6,6 +6,7 @@
 pub(crate) mod calls;
 mod dispatch;
 mod each_core;
+mod guests;
 mod lent;
 pub(crate) mod message;
 mod outbox;

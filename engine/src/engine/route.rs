@@ -4,7 +4,7 @@ use super::message::{Answer, CallId, Item, Message, ObjectOp, ShardsOp};
 use super::state::CoreState;
 use super::topology::{ShardNo, ShardSet};
 use crate::cache::{Extent, Policy, Window};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::core_image::CoreImage;
 use crate::image::request::{Op, Request};
 use crate::image::shared::ImageShared;
@@ -100,6 +100,11 @@ impl CoreState {
                     self.post(owner, Item::Object { image: image.shared.no, extent, op, buf, from });
                     let Answer { result, buf, .. } = self.calls.wait(call).await;
                     return (result, buf);
+                }
+                None if self.leaving.get() => {
+                    let error =
+                        image.shared.error(ErrorKind::Closed, "reach an object of", "the engine has no core");
+                    return (Err(error), buf);
                 }
                 _ => image.moved.wait().await,
             }

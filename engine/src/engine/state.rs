@@ -4,6 +4,7 @@
 //! serve, ends it at once. Otherwise it goes to the object's home core as a message, or a task runs it (`route.rs`).
 
 use super::calls::Calls;
+use super::guests::Guests;
 use super::message::{CallId, ImageNo, Item, Message, ObjectOp};
 use super::outbox::Outbox;
 use super::request_end::{Completions, End, Finish, UnderWay};
@@ -31,6 +32,9 @@ pub(crate) struct CoreState {
     roster_version: Cell<u64>,
     images: RefCell<Vec<Option<Rc<CoreImage>>>>,
     pub(crate) under_way: UnderWay,
+    pub(crate) guests: Guests,
+    /// The core is on its way out of the engine.
+    pub(crate) leaving: Cell<bool>,
     /// The mailboxes of cores that left, and the tasks that answer them.
     pub(crate) inherited: RefCell<Vec<(CoreNo, JoinHandle<Receiver<Message>>)>>,
 }
@@ -48,6 +52,8 @@ impl CoreState {
             roster: RefCell::new(roster),
             images: RefCell::default(),
             under_way: UnderWay::default(),
+            guests: Guests::default(),
+            leaving: Cell::new(false),
             inherited: RefCell::default(),
             engine,
         })

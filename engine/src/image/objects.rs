@@ -7,26 +7,42 @@ use crate::cache::Extent;
 use crate::cache::driver::Below;
 use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{Error, ErrorKind, Result};
-use crate::stats::{StoreLatencies, elapsed_ns};
+use crate::stats::{LATENCY_SAMPLE, Latencies, StoreLatencies, elapsed_ns};
 use crate::store::{LocalObjects, ObjectNo, Run, SlotTable, StoreError};
-use ringbd_reactor::{Buf, Durability, now};
-use std::cell::RefCell;
+use ringbd_reactor::{Buf, Durability, Instant, now};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 pub(crate) struct Objects {
     shared: Arc<ImageShared>,
     local: LocalObjects,
     latencies: RefCell<StoreLatencies>,
+    operations: Cell<u64>,
 }
 
 impl Objects {
     pub(crate) fn new(shared: Arc<ImageShared>) -> Self {
         let local = LocalObjects::new(&shared.store, &shared.record);
-        Self { shared, local, latencies: RefCell::default() }
+        Self { shared, local, latencies: RefCell::default(), operations: Cell::new(0) }
     }
 
     pub(crate) fn latencies(&self) -> StoreLatencies {
         self.latencies.borrow().clone()
+    }
+
+    /// The time, for one operation in so many.
+    #[inline]
+    fn sample(&self) -> Option<Instant> {
+        let count = self.operations.get();
+        self.operations.set(count.wrapping_add(1));
+        count.is_multiple_of(LATENCY_SAMPLE).then(now)
+    }
+
+    #[inline]
+    fn record(&self, started: Option<Instant>, of: fn(&mut StoreLatencies) -> &mut Latencies) {
+        if let Some(started) = started {
+            of(&mut self.latencies.borrow_mut()).saturating_record(elapsed_ns(started));
+        }
     }
 
     fn error(&self, operation: &'static str, error: &StoreError) -> Error {
@@ -95,33 +111,33 @@ impl Objects {
 
     /// Writes one extent from the caller's own buffer, which comes back.
     pub(crate) async fn write_one(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
-        let started = now();
+        let started = self.sample();
         let (done, buf) = self
             .local
             .write(ObjectNo(extent.object), extent.offset.into(), buf, self.shared.durability)
             .await;
-        self.latencies.borrow_mut().write.saturating_record(elapsed_ns(started));
+        self.record(started, |latencies| &mut latencies.write);
         (done.map_err(|error| self.error("write", &error)), buf)
     }
 }
 
 impl Below for Objects {
     async fn read(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
-        let started = now();
+        let started = self.sample();
         let (done, buf) = self.local.read(ObjectNo(extent.object), extent.offset.into(), buf).await;
-        self.latencies.borrow_mut().read.saturating_record(elapsed_ns(started));
+        self.record(started, |latencies| &mut latencies.read);
         (done.map(drop).map_err(|error| self.error("read", &error)), buf)
     }
 
     async fn write(&self, object: u64, runs: Vec<(u32, Buf)>) -> Result<()> {
-        let started = now();
+        let started = self.sample();
         // Only what is acknowledged when it lands has to be durable then.
         let durability =
             if self.shared.writes_through() { self.shared.durability } else { Durability::Volatile };
         let run = |(offset, buf): (u32, Buf)| Run { offset: offset.into(), buf };
         let runs = runs.into_iter().map(run).collect();
         let (done, _) = self.local.write_runs(ObjectNo(object), runs, durability).await;
-        self.latencies.borrow_mut().write.saturating_record(elapsed_ns(started));
+        self.record(started, |latencies| &mut latencies.write);
         done.map_err(|error| self.error("write back", &error))
     }
 

@@ -9,7 +9,7 @@ use crate::engine::message::ShardsOp;
 use crate::engine::state::CoreState;
 use crate::error::{ErrorKind, Result};
 use crate::stats::CacheStats;
-use ringbd_reactor::{blocking, spawn_detached};
+use ringbd_reactor::blocking;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -133,7 +133,7 @@ impl Image {
         let run = move |state: &Rc<CoreState>| {
             let task = work(state.clone(), shared);
             // Whoever asked may have gone away.
-            spawn_detached(async move { drop(sender.send(task.await)) });
+            state.host(async move { drop(sender.send(task.await)) });
         };
         if self.engine().on_a_core(Box::new(run))
             && let Ok(done) = receiver.await
