@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use ringbd::config::{ImageSpec, Settings};
-use ringbd::store::{ImageName, OpenMode, Store, StoreError};
+use ringbd::store::{CreateStore, ImageName, OpenMode, Store, StoreError};
 use ringbd::{Cores, Engine, EngineOptions, Image, OpenOptions, World};
 
 use crate::cli::Global;
@@ -58,6 +58,20 @@ impl Session {
         let dir = self.store_dir()?;
         Store::open(&World::real(), dir, mode)
             .map_err(|error| Failure::of(format_args!("error opening store {}", dir.display()), &error))
+    }
+
+    /// The open store; a directory that is not there, or has nothing in it, becomes one.
+    pub(crate) fn open_or_create_store(&self) -> Result<Store, Failure> {
+        let dir = self.store_dir()?;
+        let nothing_there = std::fs::read_dir(dir).map_or_else(
+            |error| error.kind() == std::io::ErrorKind::NotFound,
+            |mut entries| entries.next().is_none(),
+        );
+        if !nothing_there {
+            return self.open_store(OpenMode::ReadWrite);
+        }
+        Store::create(&World::real(), dir, &CreateStore::default())
+            .map_err(|error| Failure::of(format_args!("error creating store {}", dir.display()), &error))
     }
 
     /// The image's name in the store.

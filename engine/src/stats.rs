@@ -185,7 +185,7 @@ impl CoreStats {
     pub(crate) fn begin(&self) -> Option<Instant> {
         let begun = self.begun.get();
         self.begun.set(begun.wrapping_add(1));
-        (begun % LATENCY_SAMPLE == 0).then(now)
+        begun.is_multiple_of(LATENCY_SAMPLE).then(now)
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! Images on a real store, through each form of the API, on one core and on several, on the engine's threads and on lent ones.
 
+#![allow(clippy::unwrap_used)]
+
 use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store};
 use ringbd::{Buf, Cores, Engine, EngineOptions, ErrorKind, Image, OpenOptions, Request, World};

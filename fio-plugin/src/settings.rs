@@ -3,7 +3,8 @@
 //! The job's options stand where a command line's stand: above the configuration file, below the image string. `cache=`
 //! is the exception, as everywhere in ringbd: a cache mode is weaker than the configuration file.
 
-use ringbd::config::{ConfigError, EffectiveMode, Env, ImageSpec, Origin, QemuCache, Settings, Sources};
+use ringbd::cache::Policy;
+use ringbd::config::{ConfigError, Env, ImageSpec, Origin, QemuCache, Settings, Sources};
 
 use crate::job::Failure;
 use crate::log::say;
@@ -84,12 +85,12 @@ fn mode(cache: Cache) -> QemuCache {
     }
 }
 
-fn effective(cache: Cache) -> EffectiveMode {
+fn effective(cache: Cache) -> Policy {
     match cache {
-        Cache::None | Cache::Directsync => EffectiveMode::None,
-        Cache::Writeback | Cache::Unsafe => EffectiveMode::Writeback,
-        Cache::Writethrough => EffectiveMode::Writethrough,
-        Cache::Writearound => EffectiveMode::Writearound,
+        Cache::None | Cache::Directsync => Policy::None,
+        Cache::Writeback | Cache::Unsafe => Policy::Writeback,
+        Cache::Writethrough => Policy::Writethrough,
+        Cache::Writearound => Policy::Writearound,
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
         let named = target("rbd:data/foo:ringbd_store=/other:rbd_cache=false");
         let (_, settings) = resolved(&Target { cache: Some(Cache::Writeback), ..named }).unwrap();
         assert_eq!(settings.store(), Some(std::path::Path::new("/other")));
-        assert_eq!(settings.cache().mode, EffectiveMode::None);
+        assert_eq!(settings.cache().mode, Policy::None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The `ringbd` command from outside: messages and exit codes as those of `rbd`, and images that survive the round trip.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,9 @@ fn ringbd() -> &'static Path {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(Path::parent).unwrap();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "ringbd-bench"]).env("CARGO_TARGET_DIR", profile.parent().unwrap());
+        build
+            .args(["build", "--quiet", "--package", "ringbd-bench"])
+            .env("CARGO_TARGET_DIR", profile.parent().unwrap());
         if profile.ends_with("release") {
             build.arg("--release");
         }
@@ -92,7 +96,10 @@ fn an_image_lives_its_life() {
     let bench = Bench::new();
     bench.ok(&["create", "data/foo", "--size", "10G"]);
     let info = bench.ok(&["info", "data/foo"]);
-    assert!(info.starts_with("rbd image 'foo':\n\tsize 10 GiB in 2560 objects\n\torder 22 (4 MiB objects)\n"), "{info}");
+    assert!(
+        info.starts_with("rbd image 'foo':\n\tsize 10 GiB in 2560 objects\n\torder 22 (4 MiB objects)\n"),
+        "{info}"
+    );
     assert_eq!(bench.ok(&["ls", "data"]), "foo\n");
     assert_eq!(
         bench.ok(&["ls", "-l", "data"]),
@@ -118,7 +125,11 @@ fn failures_read_like_those_of_rbd() {
     bench.ok(&["create", "data/foo", "-s", "64M"]);
     bench.ok(&["create", "data/bar", "-s", "64M"]);
     for (args, code, line) in [
-        (["info", "data/nope"].as_slice(), 2, "ringbd: error opening image nope: (2) No such file or directory"),
+        (
+            ["info", "data/nope"].as_slice(),
+            2,
+            "ringbd: error opening image nope: (2) No such file or directory",
+        ),
         (&["info", "nope/foo"], 2, "ringbd: error opening pool 'nope': (2) No such file or directory"),
         (&["ls", "nope"], 2, "ringbd: error opening pool 'nope': (2) No such file or directory"),
         (&["export", "data/nope", "-"], 2, "ringbd: error opening image nope: (2) No such file or directory"),
@@ -152,7 +163,9 @@ fn a_store_that_is_not_there_is_told_from_one_that_is_not_named() {
 #[test]
 fn a_wrong_command_line_is_einval() {
     let bench = Bench::new();
-    for args in [["create", "data/foo"].as_slice(), &["warp"], &["create", "data/foo", "-s", "10 apples"], &[]] {
+    for args in
+        [["create", "data/foo"].as_slice(), &["warp"], &["create", "data/foo", "-s", "10 apples"], &[]]
+    {
         let output = bench.run(args);
         assert_eq!(output.status.code(), Some(22), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stderr).starts_with("ringbd: "), "{args:?}");

@@ -1,6 +1,8 @@
 //! A disk that fails in the simulated world: every operation ends, nothing that was promised is lost, and when the disk is
 //! well again so is the image.
 
+#![allow(clippy::unwrap_used)]
+
 use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store, fsck};
 use ringbd::{Buf, Cores, Engine, EngineOptions, ErrorKind, Image, OpenOptions, World};
@@ -95,7 +97,8 @@ fn failing_writes_are_told_and_nothing_acknowledged_is_lost() {
                 // What failed in the background is tried again by itself, and by the flush at the latest.
                 sleep(Duration::from_secs(3)).await;
                 let flushed = image.flush().await;
-                (flushed, contents(&image, &recorder.borrow().written()).await)
+                let written = recorder.borrow().written();
+                (flushed, contents(&image, &written).await)
             });
             let (flushed, now) = outcome.unwrap();
             let recorder = recorder.borrow();

@@ -1,5 +1,7 @@
 //! kill -9 of a writing process at random moments: what was promised is there when the image is opened again.
 
+#![allow(clippy::unwrap_used)]
+
 use ringbd::config::{ImageSpec, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store, fsck};
 use ringbd::{Buf, Engine, EngineOptions, OpenOptions, World};

@@ -3,6 +3,8 @@
 //!
 //! A failing seed is printed; `RINGBD_SEED=n cargo test --test power_cut` runs it alone, `RINGBD_SEEDS=n` that many.
 
+#![allow(clippy::unwrap_used)]
+
 use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store, fsck};
 use ringbd::{Buf, Cores, Engine, EngineOptions, Image, OpenOptions, World};
@@ -219,7 +221,7 @@ async fn work(plan: Plan, recorder: Rc<RefCell<Recorder>>) {
         writer.await;
     }
     // Some runs end by closing, the others by the cut alone.
-    if plan.seed % 2 == 0 && image.close().await.is_ok() && plan.mode != QemuCache::Unsafe {
+    if plan.seed.is_multiple_of(2) && image.close().await.is_ok() && plan.mode != QemuCache::Unsafe {
         let closed = recorder.borrow().flush();
         recorder.borrow_mut().flushed(closed);
     }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use ringbd::World;
-use ringbd::store::{CreateImage, CreateStore, OpenMode, Store, StoreError, is_store};
+use ringbd::store::{CreateImage, OpenMode, Store, StoreError};
 
 use super::options::CacheArgs;
 use crate::cli::Global;
@@ -70,15 +69,7 @@ impl ImageUnderTest {
 /// Makes the store at `dir` unless there is one, and in it `image` of `bytes` unless there is one.
 pub(crate) fn provide(global: &Global, image: &str, bytes: u64) -> Result<(), Failure> {
     let session = Session::new(global, image)?;
-    let dir = session.store_dir()?;
-    let world = World::real();
-    let exists = is_store(&world, dir);
-    let store = if exists {
-        session.open_store(OpenMode::ReadWrite)?
-    } else {
-        Store::create(&world, dir, &CreateStore::default())
-            .map_err(|error| Failure::of("store create error", &error))?
-    };
+    let store = session.open_or_create_store()?;
     match store.image(session.name()) {
         Ok(_) => Ok(()),
         Err(StoreError::NotFound { .. }) => create(&store, &session, bytes),

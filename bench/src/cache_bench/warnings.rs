@@ -29,7 +29,7 @@ pub(crate) fn doubt(results: &mut Results) {
     results.warnings = doubt_machine(results);
     if results.settings.repeats < 5 {
         results.warnings.push(format!(
-            "{} repeats are few: intervals are the whole range and cover less than 95 % (take --repeats 6 or more)",
+            "few repeats ({}): intervals are the whole range and cover less than 95 % (take --repeats 6 or more)",
             results.settings.repeats
         ));
     }

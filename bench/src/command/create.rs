@@ -1,6 +1,6 @@
 //! `ringbd create`.
 
-use ringbd::store::{CreateImage, OpenMode, Preallocate};
+use ringbd::store::{CreateImage, Preallocate};
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -44,7 +44,7 @@ impl Create {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         let session = Session::new(global, &self.image)?;
         session.refuse_snap("create")?;
-        let store = session.open_store(OpenMode::ReadWrite)?;
+        let store = session.open_or_create_store()?;
         let mut options = self.shape.image(&session, self.size);
         if self.thick_provision {
             options.preallocate = Preallocate::Write;

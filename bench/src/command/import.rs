@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use ringbd::OpenOptions;
 use ringbd::config::{QemuCache, Settings};
-use ringbd::store::OpenMode;
 
 use super::create::Shape;
 use crate::cli::Global;
@@ -33,7 +32,7 @@ impl Import {
         session.refuse_snap("import")?;
         let mut source = Source::open(&self.file)
             .map_err(|error| Failure::of_io(format_args!("error opening {}", self.file.display()), &error))?;
-        let store = session.open_store(OpenMode::ReadWrite)?;
+        let store = session.open_or_create_store()?;
         let options = self.shape.image(&session, source.size().unwrap_or(0));
         store
             .create_image(session.name(), &options, &mut |_, _| ())

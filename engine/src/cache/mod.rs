@@ -54,7 +54,7 @@ pub use discard::{DirtyLeft, DiscardId};
 pub use epochs::Ticket;
 pub use extent::{BLOCK_BYTES, Extent, OBJECT_BYTES_MAX, SECTOR_BYTES};
 pub use fill::{Fetch, FillId};
-pub use policy::{Policy, UnknownPolicy, UntilFlush};
+pub use policy::{Policy, UnknownPolicy};
 pub use read::ReadPlan;
 pub use readahead::{Readahead, ReadaheadConfig, Window};
 pub use relocate::{Busy, Parcel};

@@ -1,4 +1,4 @@
-//! Which cache an image has, and the switch that keeps it safe until the guest proves that it flushes.
+//! Which cache an image has.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,68 +67,9 @@ impl FromStr for Policy {
     }
 }
 
-/// `rbd_cache_writethrough_until_flush`: acknowledge writes as writethrough does until the guest has flushed
-/// once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UntilFlush {
-    policy: Policy,
-    waiting: bool,
-}
-
-impl UntilFlush {
-    /// The configured policy, and whether the option is on.
-    pub fn new(policy: Policy, until_flush: bool) -> Self {
-        Self { policy, waiting: until_flush && policy.acknowledges_early() }
-    }
-
-    /// The policy that runs now. Writearound that waits for a flush keeps clean blocks no more than later.
-    pub fn runs(self) -> Policy {
-        match (self.waiting, self.policy) {
-            (true, Policy::Writeback) => Policy::Writethrough,
-            (true, Policy::Writearound) => Policy::None,
-            (_, policy) => policy,
-        }
-    }
-
-    /// The configured policy.
-    pub fn configured(self) -> Policy {
-        self.policy
-    }
-
-    /// May a write be acknowledged when the cache has it?
-    pub fn acknowledges_early(self) -> bool {
-        !self.waiting && self.policy.acknowledges_early()
-    }
-
-    /// The guest flushes. `true` if this is what the cache waited for.
-    pub fn guest_flushed(&mut self) -> bool {
-        std::mem::take(&mut self.waiting)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn first_flush_turns_writethrough_into_writeback() {
-        let mut switch = UntilFlush::new(Policy::Writeback, true);
-        assert_eq!((switch.runs(), switch.acknowledges_early()), (Policy::Writethrough, false));
-        assert!(switch.guest_flushed());
-        assert!(!switch.guest_flushed());
-        assert_eq!((switch.runs(), switch.acknowledges_early()), (Policy::Writeback, true));
-    }
-
-    #[test]
-    fn policies_that_need_no_flush_do_not_wait_for_one() {
-        for policy in [Policy::None, Policy::Writethrough] {
-            let mut switch = UntilFlush::new(policy, true);
-            assert_eq!(switch.runs(), policy);
-            assert!(!switch.guest_flushed());
-        }
-        assert_eq!(UntilFlush::new(Policy::Writeback, false).runs(), Policy::Writeback);
-        assert_eq!(UntilFlush::new(Policy::Writearound, true).runs(), Policy::None);
-    }
 
     #[test]
     fn names_round_trip_and_a_wrong_one_says_what_is_right() {

@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::error::{ConfigError, ConfigErrorKind, did_you_mean, near_matches};
 use super::origin::Origin;
 use super::size::format_size;
+use crate::cache::Policy;
 
 /// A cache mode in QEMU's words, and our `writearound`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,50 +109,6 @@ impl fmt::Display for QemuCache {
     }
 }
 
-/// What the cache does, whoever decided it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EffectiveMode {
-    /// There is no cache.
-    None,
-    /// Reads are cached; a write is acknowledged when it is stored.
-    Writethrough,
-    /// Reads and writes are cached; a write is acknowledged when it is in the cache.
-    Writeback,
-    /// A write is acknowledged when it is queued in the client; reads are not cached.
-    Writearound,
-}
-
-impl EffectiveMode {
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Writethrough => "writethrough",
-            Self::Writeback => "writeback",
-            Self::Writearound => "writearound",
-        }
-    }
-
-    /// Whether writes may be acknowledged before they are stored.
-    #[must_use]
-    pub fn acknowledges_early(self) -> bool {
-        matches!(self, Self::Writeback | Self::Writearound)
-    }
-
-    /// Whether reads are kept in the cache.
-    #[must_use]
-    pub fn caches_reads(self) -> bool {
-        matches!(self, Self::Writeback | Self::Writethrough)
-    }
-}
-
-impl fmt::Display for EffectiveMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// When and how far to read ahead. Only caches that keep reads do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readahead {
@@ -175,7 +132,7 @@ impl Readahead {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CacheSettings {
     /// What the cache does.
-    pub mode: EffectiveMode,
+    pub mode: Policy,
     /// A flush follows every write.
     pub flush_after_write: bool,
     /// Flushes are acknowledged without being done.
@@ -228,9 +185,9 @@ impl CacheSettings {
         let size = options.size_bytes.0;
         let max_dirty = options.max_dirty_bytes.0.min(size);
         let (mode, decided_by) = decide(options, max_dirty);
-        let notes = if mode == EffectiveMode::None { Vec::new() } else { clamp_notes(options, max_dirty) };
+        let notes = if mode == Policy::None { Vec::new() } else { clamp_notes(options, max_dirty) };
         let early = mode.acknowledges_early();
-        let cached = mode != EffectiveMode::None;
+        let cached = mode != Policy::None;
         let max_dirty_bytes = if early { max_dirty } else { 0 };
         let settings = Self {
             mode,
@@ -243,7 +200,7 @@ impl CacheSettings {
             max_dirty_age: options.max_dirty_age,
             max_dirty_object: options.max_dirty_object,
             block_writes_upfront: early && options.block_writes_upfront,
-            readahead: if mode.caches_reads() {
+            readahead: if mode.keeps_clean() {
                 options.readahead
             } else {
                 Readahead { trigger_requests: 0, ..options.readahead }
@@ -266,10 +223,10 @@ impl CacheSettings {
 }
 
 /// The mode, and the option that decided it.
-fn decide(options: &CacheOptions, max_dirty: u64) -> (EffectiveMode, (&'static str, Origin)) {
+fn decide(options: &CacheOptions, max_dirty: u64) -> (Policy, (&'static str, Origin)) {
     let (enabled, enabled_by) = &options.enabled;
     if !enabled {
-        return (EffectiveMode::None, ("rbd_cache", enabled_by.clone()));
+        return (Policy::None, ("rbd_cache", enabled_by.clone()));
     }
     if max_dirty == 0 {
         let by = if options.max_dirty_bytes.0 == 0 {
@@ -277,15 +234,10 @@ fn decide(options: &CacheOptions, max_dirty: u64) -> (EffectiveMode, (&'static s
         } else {
             ("rbd_cache_size", options.size_bytes.1.clone())
         };
-        return (EffectiveMode::Writethrough, by);
+        return (Policy::Writethrough, by);
     }
     let (policy, policy_by) = &options.policy;
-    let mode = match policy.as_str() {
-        "writethrough" => EffectiveMode::Writethrough,
-        "writeback" => EffectiveMode::Writeback,
-        "writearound" => EffectiveMode::Writearound,
-        other => unreachable!("the registry lets no policy {other:?} through"),
-    };
+    let mode = policy.parse().expect("the registry lets no other policy through");
     (mode, ("rbd_cache_policy", policy_by.clone()))
 }
 

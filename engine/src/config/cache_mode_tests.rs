@@ -135,6 +135,6 @@ proptest! {
             options.qemu = mode;
         });
         settings.check();
-        prop_assert!(settings.to_string().starts_with(settings.mode.as_str()));
+        prop_assert!(settings.to_string().starts_with(settings.mode.name()));
     }
 }

@@ -25,7 +25,7 @@ mod settings;
 mod size;
 mod sources;
 
-pub use cache_mode::{CacheSettings, EffectiveMode, QemuCache, Readahead};
+pub use cache_mode::{CacheSettings, QemuCache, Readahead};
 pub use conf_file::{CONF_FILE_BYTES_MAX, ConfEntry, ConfFile};
 pub use error::{ConfigError, ConfigErrorKind, Result};
 pub use image_spec::{ImageSpec, SpecOption};

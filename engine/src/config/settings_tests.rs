@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::super::cache_mode::EffectiveMode;
 use super::*;
+use crate::cache::Policy;
 
 /// Loads with the files given as pairs of path and text.
 fn load_files(image: &str, sources: &Sources, files: &[(&str, &str)]) -> Result<Settings> {
@@ -84,7 +84,7 @@ fn the_cache_mode_is_weaker_than_the_file_and_the_string() {
     let sources = Sources::default().with_cache(QemuCache::None);
     assert_eq!(settings("data/foo", &sources, "").cache().to_string(), "none (rbd_cache from cache=none)");
     let on = settings("data/foo", &sources, "[client]\nrbd cache = true\n");
-    assert_eq!(on.cache().mode, EffectiveMode::Writearound);
+    assert_eq!(on.cache().mode, Policy::Writearound);
     assert_eq!(on.origin("rbd_cache"), &Origin::ConfFile { path: "/etc/ceph/ceph.conf".into(), line: 2 });
     let string = "rbd:data/foo:rbd_cache=true:rbd_cache_policy=writeback";
     let cache = settings(string, &sources, "[client]\nrbd cache = false\n").cache().to_string();
@@ -110,7 +110,7 @@ fn metadata_of_the_image_wins_over_all_and_never_fails() {
     );
     assert_eq!(settings.cache().max_dirty_age, Duration::from_secs(5));
     assert_eq!(settings.origin("rbd_cache_max_dirty_age"), &Origin::PoolMetadata);
-    assert_eq!(settings.cache().mode, EffectiveMode::Writeback);
+    assert_eq!(settings.cache().mode, Policy::Writeback);
     assert_eq!(settings.store(), None);
 }
 

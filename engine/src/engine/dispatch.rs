@@ -52,7 +52,9 @@ impl CoreState {
 
     fn dispatch_item(self: &Rc<Self>, item: Item) {
         match item {
-            Item::Object { image, extent, op, buf, from } => self.object_of_other(image, extent, op, buf, from),
+            Item::Object { image, extent, op, buf, from } => {
+                self.object_of_other(image, extent, op, buf, from);
+            }
             Item::Answer { call, answer } => {
                 if let Some((finish, answer)) = self.calls.answered(call, answer) {
                     self.finish(finish, answer.result, answer.buf);

@@ -1,7 +1,7 @@
 //! Work that every core of an engine, or any one of them, is asked to do: readings, barriers, closing.
 
 use super::Engine;
-use super::message::{ImageNo, Message};
+use super::message::{ImageNo, Message, Work};
 use super::state::CoreState;
 use crate::stats::{CacheStats, Stats};
 use ringbd_reactor::{spawn_detached, thread_cpu_time};
@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// Runs `work` on some core. False if there is none.
-    pub(crate) fn on_a_core(&self, work: Box<dyn FnOnce(&Rc<CoreState>) + Send>) -> bool {
+    pub(crate) fn on_a_core(&self, work: Work) -> bool {
         let roster = self.shared().roster();
         let Some(&core) = roster.topology.cores().first() else { return false };
         roster.send(core, Message::Run(work));

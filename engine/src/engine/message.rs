@@ -53,6 +53,9 @@ pub(crate) struct Answer {
 /// How a request that came from outside learns its end; runs on the core that did it.
 pub(crate) type Reply = Box<dyn FnOnce(Result<u64>, Buf) + Send>;
 
+/// Something for a core to do on its own thread.
+pub(crate) type Work = Box<dyn FnOnce(&Rc<CoreState>) + Send>;
+
 /// What goes between cores often enough to be sent in batches.
 pub(crate) enum Item {
     /// One object's part of a request of another core.
@@ -77,7 +80,7 @@ pub(crate) enum Message {
     /// The mailbox of a core that left: what still arrives there is this core's to handle.
     Inherit(CoreNo, Receiver<Message>),
     /// Anything else, on the core's own thread.
-    Run(Box<dyn FnOnce(&Rc<CoreState>) + Send>),
+    Run(Work),
     /// The end of a core that the engine started.
     Stop,
 }

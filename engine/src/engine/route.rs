@@ -3,8 +3,7 @@
 use super::message::{Answer, CallId, Item, Message, ObjectOp, ShardsOp};
 use super::state::CoreState;
 use super::topology::{ShardNo, ShardSet};
-use crate::cache::{Extent, Window};
-use crate::config::EffectiveMode;
+use crate::cache::{Extent, Policy, Window};
 use crate::error::{Error, Result};
 use crate::image::core_image::CoreImage;
 use crate::image::request::{Op, Request};
@@ -132,7 +131,7 @@ impl CoreState {
 
     /// The same, also where the cache mode ignores flushes: at close.
     pub(crate) async fn flush_always(self: &Rc<Self>, shared: &Arc<ImageShared>) -> Result<()> {
-        if shared.cache.mode != EffectiveMode::None {
+        if shared.cache.mode != Policy::None {
             self.shards(shared, ShardsOp::Flush).await?;
         }
         self.core_image(shared).sync().await

@@ -8,8 +8,8 @@ use super::objects::Objects;
 use super::shard_load::ShardLoad;
 use super::shared::ImageShared;
 use crate::cache::driver::{Below, Driver};
-use crate::cache::{Extent, Parcel, Readahead, ReadaheadConfig, Shard, ShardConfig, Window};
-use crate::config::{CacheSettings, EffectiveMode};
+use crate::cache::{Extent, Parcel, Policy, Readahead, ReadaheadConfig, Shard, ShardConfig, Window};
+use crate::config::CacheSettings;
 use crate::engine::message::{ObjectOp, ShardsOp};
 use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{ErrorKind, Result};
@@ -42,7 +42,7 @@ impl CoreImage {
     /// `cores` share the image's cache evenly.
     pub(crate) fn new(shared: Arc<ImageShared>, cores: usize) -> Rc<Self> {
         let below = Rc::new(Objects::new(shared.clone()));
-        let cache = (shared.cache.mode != EffectiveMode::None)
+        let cache = (shared.cache.mode != Policy::None)
             .then(|| Driver::start(Shard::new(shard_config(&shared, cores)), below.clone()));
         let readahead =
             shared.cache.readahead.is_enabled().then(|| Readahead::new(readahead_config(&shared)));
@@ -310,12 +310,12 @@ fn shard_config(shared: &ImageShared, cores: usize) -> ShardConfig {
         size_bytes: share(size_bytes),
         // A limit of zero means none to the shard; a share is never so small.
         max_dirty_bytes: share(max_dirty_bytes).max(u64::from(max_dirty_bytes > 0)),
-        target_dirty_bytes: if mode == EffectiveMode::Writearound { 0 } else { share(target_dirty_bytes) },
+        target_dirty_bytes: if mode == Policy::Writearound { 0 } else { share(target_dirty_bytes) },
         max_dirty_age_ns: shared.cache.max_dirty_age.as_nanos() as u64,
         max_dirty_objects: shared.cache.max_dirty_object.min(u64::from(u32::MAX)) as u32,
         block_writes_upfront: shared.cache.block_writes_upfront,
         object_bytes: shared.layout.object_bytes() as u32,
-        keep_clean: mode.caches_reads(),
+        keep_clean: mode.keeps_clean(),
         hash_seed: random_u64(),
     }
 }

@@ -4,8 +4,8 @@ use super::extent::Layout;
 use super::handle::{Image, ImageInner};
 use super::shard_load::ShardLoad;
 use super::shared::{Access, ImageShared};
-use crate::cache::Parcel;
-use crate::config::{CacheSettings, EffectiveMode, ImageSpec, Settings};
+use crate::cache::{Parcel, Policy};
+use crate::config::{CacheSettings, ImageSpec, Settings};
 use crate::engine::Engine;
 use crate::engine::topology::ShardNo;
 use crate::error::{Error, ErrorKind, Result};
@@ -61,7 +61,7 @@ impl OpenOptions {
 
     /// A write that is acknowledged when the store has it has to be as durable as the mode promises.
     fn durability(&self) -> Durability {
-        let through = self.cache.mode == EffectiveMode::Writethrough;
+        let through = self.cache.mode == Policy::Writethrough;
         if through || self.cache.flush_after_write || self.durable_writes {
             Durability::Durable
         } else {
