@@ -105,6 +105,8 @@ impl Link {
                 open.image.clone()
             }
             None => {
+                // An image that is not there is better told about by the look-up than by the opening.
+                size_in(shared.engine.store(), &spec)?;
                 let image = open_image(&shared.engine, &spec, &settings)?;
                 settings::note_overruled(target, &spec, &settings);
                 tracing::info!("{} is open, {}", image.name(), image.cache());
