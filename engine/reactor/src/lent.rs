@@ -27,6 +27,12 @@ impl LentCore {
         self.core.turn(Block::Never)
     }
 
+    /// Runs the tasks that are ready, and neither submits nor reaps: what they asked for goes out with the next turn. True if
+    /// a task ran.
+    pub fn run(&mut self) -> bool {
+        self.core.run_ready()
+    }
+
     /// One turn that blocks when no task is ready: until an operation completes, a timer fires, another
     /// thread wakes a task, or `limit` passes.
     pub fn park(&mut self, limit: Option<Duration>) {

@@ -14,6 +14,9 @@ use ringbd_reactor::{JoinHandle, LentCore, Receiver, Region, spawn, spawn_detach
 use std::rc::Rc;
 use std::time::Duration;
 
+/// Rounds of ready tasks before a wait; a task that is always ready must not keep what others asked for from going out.
+const ROUNDS_MAX: usize = 4;
+
 /// The calling thread as a core of an [`Engine`].
 ///
 /// Requests end as [`Completion`]s with the caller's token; a request that the cache can serve ends before `submit`
@@ -76,6 +79,16 @@ impl Core {
 
     /// Waits until something happens, or until `limit` is over.
     pub fn wait(&mut self, limit: Option<Duration>) {
+        // What the tasks that are ready ask for goes out in the system call that waits, unless one of them ended a request.
+        let before = self.completions();
+        for _ in 0..ROUNDS_MAX {
+            if !self.lent.run() {
+                break;
+            }
+            if self.completions() > before {
+                return;
+            }
+        }
         self.lent.park(limit);
     }
 

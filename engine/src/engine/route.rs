@@ -91,7 +91,8 @@ impl CoreState {
         let shard = ShardNo::of(image.shared.id, extent.object);
         loop {
             if image.has(shard) {
-                return image.object(shard, extent, op, buf).await;
+                let working = image.begin(shard);
+                return image.object(working, extent, op, buf).await;
             }
             match self.roster().topology.owner(shard) {
                 Some(owner) if owner != self.no => {

@@ -153,6 +153,11 @@ impl CoreState {
             if image.try_now(&op, extent, &mut buf) {
                 return self.finish(finish, Ok(u64::from(extent.len)), buf);
             }
+            let (state, working) = (self.clone(), image.begin(shard));
+            return spawn_detached(async move {
+                let (result, buf) = image.object(working, extent, op, buf).await;
+                state.finish(finish, result, buf);
+            });
         } else if let Some(owner) = self.roster().topology.owner(shard).filter(|&owner| owner != self.no) {
             let call = self.calls.begin_request(finish);
             let from = CallId { core: self.no, call };

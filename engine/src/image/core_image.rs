@@ -82,16 +82,22 @@ impl CoreImage {
         }
     }
 
-    /// Does an operation on an object whose shard is here.
+    /// Begins work on a shard that is here; it stays here until the work is dropped.
+    pub(crate) fn begin(self: &Rc<Self>, shard: ShardNo) -> Working {
+        assert!(self.has(shard), "an object is worked on where its shard is");
+        let count = &self.under_way[shard.index()];
+        count.set(count.get() + 1);
+        Working { image: self.clone(), shard }
+    }
+
+    /// Does an operation on an object, having begun work on its shard.
     pub(crate) async fn object(
         &self,
-        shard: ShardNo,
+        working: Working,
         extent: Extent,
         op: ObjectOp,
         buf: Buf,
     ) -> (Result<u64>, Buf) {
-        assert!(self.has(shard), "an object is worked on where its shard is");
-        let _working = Working::begin(self, shard);
         let (result, buf) = match op {
             ObjectOp::Read => self.read(extent, buf).await,
             ObjectOp::Write => self.write(extent, buf).await,
@@ -99,6 +105,7 @@ impl CoreImage {
             ObjectOp::WriteZeroes => (self.write_zeroes(extent).await, buf),
             ObjectOp::CompareAndWrite(compare) => self.compare_and_write(extent, compare, buf).await,
         };
+        drop(working);
         (result.map(|()| u64::from(extent.len)), buf)
     }
 
@@ -172,8 +179,8 @@ impl CoreImage {
     }
 
     /// Does an operation to every object of shards that are here.
-    pub(crate) async fn shards(&self, shards: ShardSet, op: ShardsOp) -> Result<()> {
-        let working: Vec<_> = shards.iter().map(|shard| Working::begin(self, shard)).collect();
+    pub(crate) async fn shards(self: &Rc<Self>, shards: ShardSet, op: ShardsOp) -> Result<()> {
+        let working: Vec<_> = shards.iter().map(|shard| self.begin(shard)).collect();
         let result = match op {
             ShardsOp::Flush => self.write_back().await,
             ShardsOp::Invalidate => self.invalidate(),
@@ -332,20 +339,12 @@ fn readahead_config(shared: &ImageShared) -> ReadaheadConfig {
 }
 
 /// Something works on a shard.
-struct Working<'a> {
-    image: &'a CoreImage,
+pub(crate) struct Working {
+    image: Rc<CoreImage>,
     shard: ShardNo,
 }
 
-impl<'a> Working<'a> {
-    fn begin(image: &'a CoreImage, shard: ShardNo) -> Self {
-        let count = &image.under_way[shard.index()];
-        count.set(count.get() + 1);
-        Self { image, shard }
-    }
-}
-
-impl Drop for Working<'_> {
+impl Drop for Working {
     fn drop(&mut self) {
         let count = &self.image.under_way[self.shard.index()];
         count.set(count.get() - 1);

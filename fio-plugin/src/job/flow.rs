@@ -114,10 +114,13 @@ impl Job {
     /// blocks. The answer is their number; [`Job::event`] gives them.
     pub(crate) fn take_events(&mut self, min: usize, max: usize, timeout: Option<Duration>) -> usize {
         self.done.drain(..self.taken);
-        self.link.poll();
         self.reap();
         if self.done.len() < min {
+            // Waiting submits too: one system call for both.
             self.wait(min, timeout);
+        } else {
+            self.link.poll();
+            self.reap();
         }
         self.taken = self.done.len().min(max);
         self.taken
