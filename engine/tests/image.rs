@@ -249,7 +249,7 @@ fn the_engine_counts_what_it_does() {
     assert_eq!(stats.op(ringbd::Op::Write).bytes, 64 * 4096);
     assert_eq!(stats.op(ringbd::Op::Flush).requests, 2);
     assert_eq!((stats.cores, stats.cache.dirty_bytes), (2, 0));
-    assert!(stats.store.write.len() > 0 && stats.cpu > std::time::Duration::ZERO);
+    assert!(!stats.store.write.is_empty() && stats.cpu > std::time::Duration::ZERO);
 }
 
 #[test]

@@ -98,15 +98,29 @@ impl CoreImage {
         op: ObjectOp,
         buf: Buf,
     ) -> (Result<u64>, Buf) {
-        let (result, buf) = match op {
+        // Without a cache, reads and writes are what counts: their task stays small, the others' rest is boxed.
+        let (result, buf) = match (op, &self.cache) {
+            (ObjectOp::Read, None) => self.below.read(extent, buf).await,
+            (ObjectOp::Write, None) if self.may_write_from(&buf) => self.below.write_one(extent, buf).await,
+            (op, _) => Box::pin(self.object_at_leisure(extent, op, buf)).await,
+        };
+        drop(working);
+        (result.map(|()| u64::from(extent.len)), buf)
+    }
+
+    async fn object_at_leisure(&self, extent: Extent, op: ObjectOp, buf: Buf) -> (Result<()>, Buf) {
+        match op {
             ObjectOp::Read => self.read(extent, buf).await,
             ObjectOp::Write => self.write(extent, buf).await,
             ObjectOp::Discard => (self.discard(extent).await, buf),
             ObjectOp::WriteZeroes => (self.write_zeroes(extent).await, buf),
             ObjectOp::CompareAndWrite(compare) => self.compare_and_write(extent, compare, buf).await,
-        };
-        drop(working);
-        (result.map(|()| u64::from(extent.len)), buf)
+        }
+    }
+
+    /// Whether the disk may read the buffer itself: nobody changes it meanwhile.
+    fn may_write_from(&self, buf: &Buf) -> bool {
+        !buf.is_lent() || self.shared.stable_buffers
     }
 
     async fn read(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
@@ -119,7 +133,7 @@ impl CoreImage {
     async fn write(&self, extent: Extent, buf: Buf) -> (Result<()>, Buf) {
         match &self.cache {
             Some(cache) => (cache.write(extent, &buf).await, buf),
-            None if buf.is_lent() && !self.shared.stable_buffers => {
+            None if !self.may_write_from(&buf) => {
                 let mut copy = Buf::alloc(buf.len());
                 copy.copy_from_slice(&buf);
                 (self.below.write_one(extent, copy).await.0, buf)

@@ -76,7 +76,8 @@ impl File {
     pub async fn read_at(&self, buf: Buf, offset: u64) -> (io::Result<usize>, Buf) {
         match &self.inner {
             Inner::Real(file) => read::read_at(&file.descriptor, file.direct, buf, offset).await,
-            Inner::Sim(file) => file.read_at(buf, offset).await,
+            // Boxed, so that the simulation's needs do not swell the tasks of the real world.
+            Inner::Sim(file) => Box::pin(file.read_at(buf, offset)).await,
         }
     }
 
@@ -84,7 +85,7 @@ impl File {
     pub async fn write_at(&self, buf: Buf, offset: u64, durability: Durability) -> (io::Result<usize>, Buf) {
         match &self.inner {
             Inner::Real(file) => write::write_at(&file.descriptor, buf, offset, durability).await,
-            Inner::Sim(file) => file.write_at(buf, offset, durability).await,
+            Inner::Sim(file) => Box::pin(file.write_at(buf, offset, durability)).await,
         }
     }
 

@@ -146,7 +146,7 @@ impl Inner {
     /// Passes an object's gate, waiting if need be.
     pub(super) async fn enter(&self, object: ObjectNo, access: Access) -> Hold<'_> {
         if !self.with(object, |entry| entry.gate.try_enter(access, false)) {
-            self.wait_at(object, access).await;
+            Box::pin(self.wait_at(object, access)).await;
         }
         Hold { inner: self, object, access, writing: Cell::new(false) }
     }

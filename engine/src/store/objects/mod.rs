@@ -100,7 +100,7 @@ impl LocalObjects {
         let (result, buf) = if inner.fits_direct(address, &buf) {
             inner.read_whole(buf, address).await
         } else {
-            inner.read_bounced(buf, address).await
+            Box::pin(inner.read_bounced(buf, address)).await
         };
         (result.map(|()| ReadFill::Data), buf)
     }

@@ -1,9 +1,11 @@
 //! Writing to objects: whole blocks go straight down, everything else is read, changed and written back.
 
+use std::rc::Rc;
+
 use ringbd_reactor::{Buf, Durability};
 
 use super::gate::Access;
-use super::inner::Inner;
+use super::inner::{Hold, Inner};
 use super::join::join_all;
 use super::{LocalObjects, Mismatch};
 use crate::store::error::Result;
@@ -41,21 +43,9 @@ impl LocalObjects {
             if let Some(slot) = inner.slot(object) {
                 return hold.write(inner.write_blocks(buf, slot.address() + offset, durability)).await;
             }
-            let write = async |address: Option<u64>| match address {
-                Some(address) => inner.write_blocks(buf, address + offset, durability).await,
-                None => (Ok(()), buf),
-            };
-            return inner.write_at_slot(&hold, write).await;
+            return Box::pin(inner.write_hole(hold, offset, buf, durability)).await;
         }
-        let hold = match inner.enter_alone(object).await {
-            Ok(hold) => hold,
-            Err(error) => return (Err(error), buf),
-        };
-        let write = async |address: Option<u64>| match address {
-            Some(address) => inner.modify(buf, address + offset, durability).await,
-            None => (Ok(()), buf),
-        };
-        inner.write_at_slot(&hold, write).await
+        Box::pin(inner.write_unaligned(object, offset, buf, durability)).await
     }
 
     /// Writes several runs that do not overlap, together. If one fails, any of them may have been written.
@@ -141,6 +131,40 @@ impl LocalObjects {
 }
 
 impl Inner {
+    /// Writes whole blocks of an object that had no slot when its gate was passed.
+    async fn write_hole(
+        self: &Rc<Self>,
+        hold: Hold<'_>,
+        offset: u64,
+        buf: Buf,
+        durability: Durability,
+    ) -> (Result<()>, Buf) {
+        let write = async |address: Option<u64>| match address {
+            Some(address) => self.write_blocks(buf, address + offset, durability).await,
+            None => (Ok(()), buf),
+        };
+        self.write_at_slot(&hold, write).await
+    }
+
+    /// Writes what begins or ends within a block of the disk.
+    async fn write_unaligned(
+        self: &Rc<Self>,
+        object: ObjectNo,
+        offset: u64,
+        buf: Buf,
+        durability: Durability,
+    ) -> (Result<()>, Buf) {
+        let hold = match self.enter_alone(object).await {
+            Ok(hold) => hold,
+            Err(error) => return (Err(error), buf),
+        };
+        let write = async |address: Option<u64>| match address {
+            Some(address) => self.modify(buf, address + offset, durability).await,
+            None => (Ok(()), buf),
+        };
+        self.write_at_slot(&hold, write).await
+    }
+
     /// Writes whole blocks, through a copy if the memory is not as the disk wants it.
     pub(super) async fn write_blocks(
         &self,
@@ -149,13 +173,18 @@ impl Inner {
         durability: Durability,
     ) -> (Result<()>, Buf) {
         if !self.fits_direct(address, &buf) {
-            let mut bounce = Buf::alloc(buf.len());
-            bounce.copy_from_slice(&buf);
-            let (result, _) = self.file.write_at(bounce, address, durability).await;
-            return (result.map(drop).map_err(|e| self.shared.data.io("write", e)), buf);
+            return (Box::pin(self.write_bounced(&buf, address, durability)).await, buf);
         }
         let (result, buf) = self.file.write_at(buf, address, durability).await;
         (result.map(drop).map_err(|e| self.shared.data.io("write", e)), buf)
+    }
+
+    /// Writes from a copy, because the disk cannot read the memory itself.
+    async fn write_bounced(&self, bytes: &[u8], address: u64, durability: Durability) -> Result<()> {
+        let mut bounce = Buf::alloc(bytes.len());
+        bounce.copy_from_slice(bytes);
+        let (result, _) = self.file.write_at(bounce, address, durability).await;
+        result.map(drop).map_err(|e| self.shared.data.io("write", e))
     }
 
     async fn write_together(
