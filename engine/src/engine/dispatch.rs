@@ -26,7 +26,7 @@ impl CoreState {
     fn dispatch(self: &Rc<Self>, message: Message) {
         match message {
             Message::Start { image, request, reply } => self.start(&image, request, End::Reply(reply)),
-            Message::Batch(items) => items.into_iter().for_each(|item| self.dispatch_item(item)),
+            Message::Batch { from, items } => self.dispatch_batch(from, items),
             Message::Shards { image, shards, op, from } => self.shards_of_other(image, shards, op, from),
             Message::ReadAhead { image, extent } => {
                 if let Some(image) = self.core_image_of(image)
@@ -53,10 +53,27 @@ impl CoreState {
         }
     }
 
-    fn dispatch_item(self: &Rc<Self>, item: Item) {
+    /// Does what a batch asks for; the answers that are there at once go back in its own memory.
+    fn dispatch_batch(self: &Rc<Self>, from: CoreNo, items: Vec<Item>) {
+        let answers: Vec<Item> =
+            items.into_iter().filter_map(|item| self.dispatch_item(from, item)).collect();
+        if answers.is_empty() {
+            self.outbox.recycle(answers);
+        } else {
+            self.send(from, Message::Batch { from: self.no, items: answers });
+        }
+    }
+
+    /// Gives back the answer for `from`, if there is one at once.
+    fn dispatch_item(self: &Rc<Self>, from: CoreNo, item: Item) -> Option<Item> {
         match item {
-            Item::Object { image, extent, op, buf, from } => {
-                self.object_of_other(image, extent, op, buf, from);
+            Item::Object { image, extent, op, buf, from: caller } => {
+                let answer = self.object_of_other(image, extent, op, buf, caller)?;
+                if caller.core == from {
+                    return Some(Item::Answer { call: caller.call, answer });
+                }
+                // It was sent on by a former owner.
+                self.answer(caller, answer);
             }
             Item::Answer { call, answer } => {
                 if let Some((finish, answer)) = self.calls.answered(call, answer) {
@@ -64,13 +81,14 @@ impl CoreState {
                 }
             }
         }
+        None
     }
 
     /// Sends what was posted to other cores, at the end of each turn in which something was.
     pub(crate) async fn flush_outbox(self: Rc<Self>) {
         loop {
             self.outbox.something().await;
-            self.outbox.flush(&self.roster());
+            self.outbox.flush(&self.roster(), self.no);
         }
     }
 
@@ -78,7 +96,7 @@ impl CoreState {
         self.post(to.core, Item::Answer { call: to.call, answer });
     }
 
-    /// An extent of an object of this core, for another core.
+    /// An extent of an object of this core, for another core: the answer, where it is there at once.
     fn object_of_other(
         self: &Rc<Self>,
         image_no: ImageNo,
@@ -86,27 +104,28 @@ impl CoreState {
         op: ObjectOp,
         mut buf: Buf,
         from: CallId,
-    ) {
+    ) -> Option<Answer> {
         let Some(image) = self.core_image_of(image_no) else {
             let result =
                 Err(Error::new(ErrorKind::Closed, "reach object of image", image_no, "the image was closed"));
-            return self.answer(from, Answer { result, buf, done: ShardSet::EMPTY });
+            return Some(Answer { result, buf, done: ShardSet::EMPTY });
         };
         let shard = ShardNo::of(image.shared.id, extent.object);
         if image.has(shard) {
             if image.try_now(&op, extent, &mut buf) {
-                let result = Ok(u64::from(extent.len));
-                return self.answer(from, Answer { result, buf, done: ShardSet::EMPTY });
+                return Some(Answer { result: Ok(u64::from(extent.len)), buf, done: ShardSet::EMPTY });
             }
         } else if let Some(owner) = self.owner_elsewhere(shard) {
             // It moved on; the answer goes straight to who asked.
-            return self.post(owner, Item::Object { image: image_no, extent, op, buf, from });
+            self.post(owner, Item::Object { image: image_no, extent, op, buf, from });
+            return None;
         }
         let state = self.clone();
         self.host(async move {
             let (result, buf) = state.object(&image, extent, op, buf).await;
             state.answer(from, Answer { result, buf, done: ShardSet::EMPTY });
         });
+        None
     }
 
     pub(crate) fn owner_elsewhere(&self, shard: ShardNo) -> Option<CoreNo> {

@@ -150,7 +150,7 @@ impl Core {
                 state.send(state.no, Message::Stop);
                 let mailbox = task.await;
                 if state.is_empty() {
-                    state.outbox.flush(&state.roster());
+                    state.outbox.flush(&state.roster(), state.no);
                     engine.bequeath(state.no, mailbox);
                 } else {
                     // What came before the stop began something more.

@@ -67,8 +67,8 @@ pub(crate) enum Item {
 pub(crate) enum Message {
     /// A request from a thread that is no core, or of a future.
     Start { image: Arc<ImageShared>, request: Request, reply: Reply },
-    /// Operations and answers of one turn of another core.
-    Batch(Vec<Item>),
+    /// Operations and answers of another core. What can be answered at once goes back in the same memory.
+    Batch { from: CoreNo, items: Vec<Item> },
     /// A part of a barrier of another core.
     Shards { image: ImageNo, shards: ShardSet, op: ShardsOp, from: CallId },
     /// Bring an extent into the cache, if it is this core's; nobody waits.

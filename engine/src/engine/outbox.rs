@@ -15,10 +15,16 @@ use std::cell::{Cell, RefCell};
 /// begins early.
 const BATCH_MAX: usize = 32;
 
+/// Empty batches kept for the next messages.
+const SPARE_MAX: usize = 64;
+
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// By core number.
     batches: RefCell<Vec<Vec<Item>>>,
+    /// The memory of batches that came back answered. Whoever answers a batch sends it back, because freeing what another
+    /// thread allocated makes both fight for the allocator's lock.
+    spare: RefCell<Vec<Vec<Item>>>,
     /// Whether the flusher was told that there is something.
     told: Cell<bool>,
     something: WaitQueue,
@@ -26,7 +32,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Puts an item into the next message for a core.
-    pub(crate) fn post(&self, roster: &Roster, to: CoreNo, item: Item) {
+    pub(crate) fn post(&self, roster: &Roster, from: CoreNo, to: CoreNo, item: Item) {
         let mut batches = self.batches.borrow_mut();
         let place = to.0 as usize;
         if batches.len() <= place {
@@ -34,22 +40,31 @@ impl Outbox {
         }
         let batch = &mut batches[place];
         if batch.capacity() == 0 {
-            batch.reserve_exact(BATCH_MAX);
+            *batch = self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BATCH_MAX));
         }
         batch.push(item);
         if batch.len() == BATCH_MAX {
-            roster.send(to, Message::Batch(std::mem::take(batch)));
+            roster.send(to, Message::Batch { from, items: std::mem::take(batch) });
         } else if !self.told.replace(true) {
             self.something.wake_all();
         }
     }
 
+    /// Keeps the memory of a batch that came back.
+    pub(crate) fn recycle(&self, batch: Vec<Item>) {
+        debug_assert!(batch.is_empty());
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            spare.push(batch);
+        }
+    }
+
     /// Sends what is there.
-    pub(crate) fn flush(&self, roster: &Roster) {
+    pub(crate) fn flush(&self, roster: &Roster, from: CoreNo) {
         self.told.set(false);
         for (place, batch) in self.batches.borrow_mut().iter_mut().enumerate() {
             if !batch.is_empty() {
-                roster.send(CoreNo(place as u32), Message::Batch(std::mem::take(batch)));
+                roster.send(CoreNo(place as u32), Message::Batch { from, items: std::mem::take(batch) });
             }
         }
     }

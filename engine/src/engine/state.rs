@@ -75,7 +75,7 @@ impl CoreState {
 
     /// Puts an item into the next message for a core.
     pub(crate) fn post(&self, to: CoreNo, item: Item) {
-        self.outbox.post(&self.roster.borrow(), to, item);
+        self.outbox.post(&self.roster.borrow(), self.no, to, item);
     }
 
     /// This core's part of an image; made when the core first hears of it.
