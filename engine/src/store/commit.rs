@@ -16,7 +16,7 @@ use super::images::give_back_punched;
 use super::layout::{Order, Slot};
 use super::metadata::{Fault, OBJECTS};
 use super::record::{self, ImageId, ObjectNo, ObjectRecord, ObjectState, SnapId};
-use super::shared::{Helper, Shared};
+use super::shared::{BackgroundJob, Shared};
 
 /// The most changes in one transaction: bounds its memory and how long the first of them waits.
 const BATCH_MAX: usize = 1024;
@@ -110,7 +110,7 @@ impl Shared {
         let start = !std::mem::replace(&mut state.running, true);
         drop(state);
         if start {
-            let run = Run { shared: Arc::clone(self), finished: false, _helper: self.helpers.enter() };
+            let run = Run { shared: Arc::clone(self), finished: false, _background: self.background.enter() };
             spawn_detached(blocking(move || run.run()));
         }
         Pending { slot, answer, dir: self.dir.clone() }
@@ -256,7 +256,7 @@ struct Run {
     shared: Arc<Shared>,
     finished: bool,
     /// Last, so that the store is let go before whoever closes it hears of that.
-    _helper: Helper,
+    _background: BackgroundJob,
 }
 
 impl Run {

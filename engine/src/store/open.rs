@@ -12,7 +12,7 @@ use super::error::{Result, StoreError};
 use super::flush::DataSync;
 use super::lock::StoreLock;
 use super::metadata::{self, Metadata, STORE};
-use super::shared::{Helpers, Opened, Shared};
+use super::shared::{BackgroundJobs, Opened, Shared};
 use super::superblock::{BLOCK_BYTES, DataLocation, Features, Superblock};
 use super::survey::{Problem, Survey};
 
@@ -86,7 +86,7 @@ pub(super) fn open_any(world: &World, dir: &Path, mode: OpenMode) -> Result<(Sha
         commits: CommitQueue::default(),
         supply: Mutex::new(()),
         space: Mutex::new(super::space::Space::new(geometry)),
-        helpers: Arc::new(Helpers::default()),
+        background: Arc::new(BackgroundJobs::default()),
         leased: Mutex::new(HashSet::new()),
         _lock: lock,
     };

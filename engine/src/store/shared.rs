@@ -30,7 +30,7 @@ pub(super) struct Shared {
     /// Held while clean slots are made, so that zones are added one after the other.
     pub(super) supply: Mutex<()>,
     pub(super) space: Mutex<Space>,
-    pub(super) helpers: Arc<Helpers>,
+    pub(super) background: Arc<BackgroundJobs>,
     /// Images whose slot tables are with cores, or that a command is changing.
     pub(super) leased: Mutex<HashSet<ImageId>>,
     /// Last, so that the lock is let go after everything else is closed.
@@ -63,15 +63,15 @@ pub(super) struct Opened {
     shared: Option<Arc<Shared>>,
 }
 
-/// Helper threads that work for a store. Lives longer than the store, so that its end can be told.
+/// Jobs on other threads that work for a store. Lives longer than the store, so that its end can be told.
 #[derive(Default)]
-pub(super) struct Helpers {
+pub(super) struct BackgroundJobs {
     running: Mutex<usize>,
     left: Condvar,
 }
 
 /// A helper's place, left when dropped.
-pub(super) struct Helper(Arc<Helpers>);
+pub(super) struct BackgroundJob(Arc<BackgroundJobs>);
 
 impl Opened {
     pub(super) fn new(shared: Shared) -> Arc<Self> {
@@ -89,17 +89,17 @@ impl Deref for Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // In a simulated world helpers run on this very thread; there is nobody to wait for.
+        // In a simulated world these run on this very thread; there is nobody to wait for.
         if let Some(shared) = self.shared.take().filter(|shared| !shared.world.is_simulated()) {
-            shared.helpers.wait();
+            shared.background.wait();
         }
     }
 }
 
-impl Helpers {
-    pub(super) fn enter(self: &Arc<Self>) -> Helper {
+impl BackgroundJobs {
+    pub(super) fn enter(self: &Arc<Self>) -> BackgroundJob {
         *self.lock() += 1;
-        Helper(Arc::clone(self))
+        BackgroundJob(Arc::clone(self))
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -114,7 +114,7 @@ impl Helpers {
     }
 }
 
-impl Drop for Helper {
+impl Drop for BackgroundJob {
     fn drop(&mut self) {
         *self.0.lock() -= 1;
         self.0.left.notify_all();
