@@ -187,6 +187,34 @@ fn a_read_error_is_an_error_and_the_next_read_is_right() {
     }
 }
 
+/// A read that meets a discard under way waits for it, and the core goes on meanwhile.
+#[test]
+fn reads_and_ragged_writes_over_a_running_discard_end() {
+    for mode in [QemuCache::Writeback, QemuCache::Writearound, QemuCache::Writethrough] {
+        let sim = Sim::new(SimConfig::seeded(5));
+        let node = sim.node("host");
+        sim.block_on(&node, create(16)).unwrap();
+        let image = sim.block_on(&node, async { open(mode) }).unwrap();
+        let work = async {
+            for round in 0..20u8 {
+                image.write_at(Buf::from_slice(&[1; 65536]), 0).await.0.unwrap();
+                image.flush().await.unwrap();
+                let discard = image.write_zeroes(0, 32768);
+                // Now the core has begun it, and the disk has not ended it.
+                sleep(Duration::from_micros(u64::from(round))).await;
+                let read = image.read_at(Buf::zeroed(65536), 0);
+                let write = image.write_at(Buf::from_slice(&[round; 100]), 4000);
+                discard.await.unwrap();
+                let (result, buf) = read.await;
+                result.unwrap();
+                assert!(buf[32768..].iter().all(|&byte| byte == 1), "{mode}: outside the zeroed range");
+                write.await.0.unwrap();
+            }
+        };
+        sim.block_on(&node, work).unwrap();
+    }
+}
+
 /// A full disk: writes fail with ENOSPC, what is there stays, and room that is made is used again.
 #[test]
 fn a_full_disk_is_told_and_recovers_when_room_is_made() {

@@ -30,7 +30,7 @@ impl<B: Below> Driver<B> {
             if let Err(error) = self.fetch(&mut plan, Some(&mut buf)).await {
                 return (Err(error), buf);
             }
-            self.filled(plan.waits()).await;
+            self.unblocked(&plan).await;
         }
         (Ok(()), buf)
     }
@@ -70,6 +70,15 @@ impl<B: Below> Driver<B> {
         self.something_ended();
     }
 
+    /// Waits for what a round of a plan waits for: fills that others perform, and a discard under way.
+    async fn unblocked(&self, plan: &ReadPlan) {
+        self.filled(plan.waits()).await;
+        // Only where nothing was awaited since the plan was made is the discard surely under way still.
+        if plan.waits_for_discard() && plan.fetches().is_empty() && plan.waits().is_empty() {
+            self.changed.wait().await;
+        }
+    }
+
     /// Waits until these fills, which others perform, have ended.
     async fn filled(&self, fills: &[FillId]) {
         for &fill in fills {
@@ -84,7 +93,7 @@ impl<B: Below> Driver<B> {
     pub(super) async fn fill_edge(self: &Rc<Self>, edge: Extent) -> Result<()> {
         let mut plan = ReadPlan::new(edge);
         self.shard.borrow_mut().plan_edge(edge, &mut plan);
-        self.filled(plan.waits()).await;
+        self.unblocked(&plan).await;
         self.fetch(&mut plan, None).await
     }
 
