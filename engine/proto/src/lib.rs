@@ -6,5 +6,6 @@
 //! understood*: a versioned structure is read up to what is known of it and the rest is skipped by its length.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod codec;
 pub mod types;
