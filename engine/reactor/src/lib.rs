@@ -25,7 +25,7 @@ mod timer;
 mod world;
 
 pub use blocking::blocking;
-pub use buf::Buf;
+pub use buf::{Buf, SharedBuf};
 pub use clock::{Instant, now, random_u64};
 pub use core::CoreConfig;
 pub use cpu::{allowed_cpus, thread_cpu_time};

@@ -1,7 +1,8 @@
 //! TCP over the loopback.
 
 use ringbd_reactor::{
-    Buf, CoreConfig, LentCore, Receive, TcpListener, TcpStream, World, sleep, spawn, timeout, yield_now,
+    Buf, CoreConfig, LentCore, Receive, SharedBuf, TcpListener, TcpStream, World, sleep, spawn, timeout,
+    yield_now,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,12 +28,12 @@ async fn pair() -> (TcpStream, TcpStream) {
     (client, server)
 }
 
-fn numbers(len: usize, first: usize) -> Buf {
+fn numbers(len: usize, first: usize) -> SharedBuf {
     let mut buf = Buf::alloc(len);
     for (at, byte) in buf.iter_mut().enumerate() {
         *byte = ((first + at) % 251) as u8;
     }
-    buf
+    buf.into()
 }
 
 async fn read_numbers(receive: &mut Receive, len: usize, first: usize) {

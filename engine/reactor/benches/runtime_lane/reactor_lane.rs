@@ -2,14 +2,16 @@
 
 use crate::wire::{HEADER, PAYLOAD, Replies};
 use crate::{CONNECTIONS, Sample, Task};
-use ringbd_reactor::{Buf, CoreConfig, TcpStream, WaitQueue, World, sleep, spawn_detached, thread_cpu_time};
+use ringbd_reactor::{
+    Buf, CoreConfig, SharedBuf, TcpStream, WaitQueue, World, sleep, spawn_detached, thread_cpu_time,
+};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
 struct Connection {
     stream: TcpStream,
-    queue: RefCell<Vec<Buf>>,
+    queue: RefCell<Vec<SharedBuf>>,
     queued: WaitQueue,
 }
 
@@ -56,7 +58,7 @@ async fn ask(tag: usize, connection: Rc<Connection>, requests: Rc<Vec<Request>>,
     loop {
         let mut header = Buf::alloc(HEADER);
         header[..8].copy_from_slice(&(tag as u64).to_le_bytes());
-        connection.queue.borrow_mut().extend([header, Buf::alloc(PAYLOAD)]);
+        connection.queue.borrow_mut().extend([SharedBuf::from(header), Buf::alloc(PAYLOAD).into()]);
         connection.queued.wake_one();
         while !request.done.replace(false) {
             request.reply.wait().await;

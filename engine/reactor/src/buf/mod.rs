@@ -7,10 +7,12 @@ mod block;
 mod buddy;
 mod pool;
 mod region;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use pool::Pool;
+pub use shared::SharedBuf;
 
 use crate::core::Core;
 use block::Block;
@@ -81,7 +83,7 @@ impl Buf {
     ///
     /// # Safety
     /// The memory is initialised, and stays valid and is not touched by anyone else until the returned `Buf`
-    /// and all that was split from it are dropped.
+    /// and all that was split off it or shared of it are dropped.
     pub unsafe fn lent(start: *mut u8, len: usize) -> Buf {
         match NonNull::new(start) {
             Some(start) if len > 0 => Buf { start, len, owner: Owner::Caller(start) },

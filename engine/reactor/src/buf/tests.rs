@@ -146,3 +146,16 @@ fn alignment_is_of_address_and_length() {
     assert!(!buf.is_aligned(4096) && buf.is_aligned(512));
     assert!(!tail.is_aligned(4096));
 }
+
+#[test]
+fn shared_views_keep_their_bytes_until_the_last_is_gone() {
+    let mut buf = Buf::zeroed(8192);
+    buf[4096] = 7;
+    let tail = buf.split_off(4096);
+    let shared = crate::SharedBuf::from(tail);
+    let (again, part) = (shared.clone(), shared.slice(..1));
+    drop(shared);
+    drop(buf);
+    assert_eq!((again.len(), again[0], &part[..]), (4096, 7, &[7u8][..]));
+    assert!(again.slice(5..5).is_empty());
+}

@@ -1,6 +1,6 @@
 //! A gathered send: the buffers, and the list of them that the kernel reads.
 
-use crate::buf::Buf;
+use crate::buf::SharedBuf;
 
 /// Buffers one sendmsg takes (UIO_MAXIOV).
 const PARTS_MAX: usize = 1024;
@@ -8,7 +8,7 @@ const PARTS_MAX: usize = 1024;
 /// Buffers on their way out. Boxed while the kernel has it, and kept between sends for its capacity.
 #[derive(Debug)]
 pub(crate) struct Message {
-    bufs: Vec<Buf>,
+    bufs: Vec<SharedBuf>,
     /// The first buffer with unsent bytes, and how many of its bytes are sent.
     first: usize,
     sent: usize,
@@ -23,14 +23,14 @@ impl Message {
         Message { bufs: Vec::new(), first: 0, sent: 0, parts: Vec::new(), header }
     }
 
-    pub(super) fn load(&mut self, bufs: Vec<Buf>) {
+    pub(super) fn load(&mut self, bufs: Vec<SharedBuf>) {
         self.bufs = bufs;
         self.first = 0;
         self.sent = 0;
         self.skip_empty();
     }
 
-    pub(super) fn unload(&mut self) -> Vec<Buf> {
+    pub(super) fn unload(&mut self) -> Vec<SharedBuf> {
         self.parts.clear();
         std::mem::take(&mut self.bufs)
     }
@@ -43,9 +43,9 @@ impl Message {
     pub(super) fn prepare(&mut self) -> *const libc::msghdr {
         self.parts.clear();
         let mut skip = self.sent;
-        for buf in self.bufs[self.first..].iter_mut().filter(|buf| !buf.is_empty()).take(PARTS_MAX) {
-            let part = &mut buf[skip..];
-            self.parts.push(libc::iovec { iov_base: part.as_mut_ptr().cast(), iov_len: part.len() });
+        for buf in self.bufs[self.first..].iter().filter(|buf| !buf.is_empty()).take(PARTS_MAX) {
+            let part = &buf[skip..];
+            self.parts.push(libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
             skip = 0;
         }
         self.header.msg_iov = self.parts.as_mut_ptr();
@@ -89,10 +89,10 @@ mod tests {
             cuts in vec(any::<Index>(), 0..40),
         ) {
             let mut next = 0u8;
-            let bufs: Vec<Buf> = sizes.iter().map(|&size| {
-                let mut buf = Buf::zeroed(size);
+            let bufs: Vec<SharedBuf> = sizes.iter().map(|&size| {
+                let mut buf = crate::buf::Buf::zeroed(size);
                 buf.fill_with(|| { next = next.wrapping_add(1); next });
-                buf
+                buf.into()
             }).collect();
             let whole: Vec<u8> = bufs.iter().flat_map(|buf| buf.to_vec()).collect();
             let mut message = Box::new(Message::new());

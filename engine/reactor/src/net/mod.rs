@@ -12,7 +12,7 @@ pub(crate) mod socket_address;
 pub use accept::TcpListener;
 pub use receive::{Receive, RecvBuf};
 
-use crate::buf::Buf;
+use crate::buf::SharedBuf;
 use crate::sim::SimStream;
 use crate::world::World;
 use socket::Socket;
@@ -67,7 +67,7 @@ impl TcpStream {
 
     /// Sends all of the buffers, in order, or fails. One send at a time: a second one while the first is in
     /// flight is a bug and panics. When a send is dropped half way the stream is torn, and later sends fail.
-    pub async fn send(&self, bufs: Vec<Buf>) -> (io::Result<()>, Vec<Buf>) {
+    pub async fn send(&self, bufs: Vec<SharedBuf>) -> (io::Result<()>, Vec<SharedBuf>) {
         match &self.inner {
             Inner::Real(socket) => send::send(socket, bufs).await,
             Inner::Sim(stream) => stream.send(bufs).await,

@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::socket::Socket;
-use crate::buf::Buf;
+use crate::buf::SharedBuf;
 use crate::core::{Core, Op, Payload};
 use crate::ring::with_target;
 use io_uring::opcode;
@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// Sends all of `bufs`, or fails.
-pub(super) async fn send(socket: &Socket, bufs: Vec<Buf>) -> (io::Result<()>, Vec<Buf>) {
+pub(super) async fn send(socket: &Socket, bufs: Vec<SharedBuf>) -> (io::Result<()>, Vec<SharedBuf>) {
     let turn = match socket.begin_send() {
         Ok(turn) => turn,
         Err(error) => return (Err(error), bufs),

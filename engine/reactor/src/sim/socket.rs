@@ -10,7 +10,7 @@ use std::task::Poll;
 use super::net::{End, ListenKey, NodeId};
 use super::state::State;
 use super::world::SimWorld;
-use crate::buf::Buf;
+use crate::buf::SharedBuf;
 
 /// Received bytes.
 pub(crate) type SimRecvBuf = Vec<u8>;
@@ -143,7 +143,7 @@ impl SimStream {
         SimReceive { socket: self.socket.clone(), ended: false }
     }
 
-    pub(crate) async fn send(&self, bufs: Vec<Buf>) -> (io::Result<()>, Vec<Buf>) {
+    pub(crate) async fn send(&self, bufs: Vec<SharedBuf>) -> (io::Result<()>, Vec<SharedBuf>) {
         let sending = match Sending::begin(&self.socket, &bufs) {
             Ok(sending) => sending,
             Err(_) if self.socket.life.world.is_dying() => return pending().await,
@@ -174,7 +174,7 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    fn begin<'a>(socket: &'a Socket, bufs: &[Buf]) -> io::Result<Sending<'a>> {
+    fn begin<'a>(socket: &'a Socket, bufs: &[SharedBuf]) -> io::Result<Sending<'a>> {
         socket.life.alive(|state, now| {
             assert!(!socket.sending.swap(true, Ordering::Relaxed), "one send at a time on a connection");
             let sending = Sending { socket, finished: false };
