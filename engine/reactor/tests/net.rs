@@ -181,7 +181,7 @@ fn a_send_given_up_half_way_tears_the_stream() {
     core().block_on(async {
         let (client, server) = pair().await;
         // The server does not read, so this cannot end.
-        let bufs = (0..64).map(|_| Buf::zeroed(1 << 20)).collect();
+        let bufs = (0..64).map(|_| Buf::zeroed(1 << 20).into()).collect();
         assert!(timeout(Duration::from_millis(50), client.send(bufs)).await.is_err());
         let error = client.send(vec![numbers(10, 0)]).await.0.expect_err("frames would be mixed up");
         assert!(error.to_string().contains("given up half way"), "{error}");
@@ -196,7 +196,8 @@ fn two_sends_at_once_are_a_bug() {
         let (client, _server) = pair().await;
         let client = std::rc::Rc::new(client);
         let other = std::rc::Rc::clone(&client);
-        let _first = spawn(async move { other.send((0..64).map(|_| Buf::zeroed(1 << 20)).collect()).await });
+        let _first =
+            spawn(async move { other.send((0..64).map(|_| Buf::zeroed(1 << 20).into()).collect()).await });
         yield_now().await;
         drop(client.send(vec![numbers(10, 0)]).await);
     });
