@@ -33,7 +33,7 @@ pub use fs::{DirectIo, Durability, File, OpenOptions, SyncFile};
 pub use lent::{LentCore, Region};
 pub use local::WaitQueue;
 pub use mailbox::{Receiver, Sender, mailbox};
-pub use net::{Receive, RecvBuf, TcpListener, TcpStream};
+pub use net::{Gather, Receive, RecvBuf, TcpListener, TcpStream};
 pub use ring::{Capabilities, SetupError, SetupErrorKind, probe};
 pub use sim::{CutStyle, DiskConfig, DiskOp, NetConfig, PowerCut, Sim, SimConfig, TraceEntry, TraceKind};
 pub use task::{JoinHandle, spawn, spawn_detached, yield_now};

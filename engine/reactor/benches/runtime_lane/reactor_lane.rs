@@ -3,7 +3,7 @@
 use crate::wire::{HEADER, PAYLOAD, Replies};
 use crate::{CONNECTIONS, Sample, Task};
 use ringbd_reactor::{
-    Buf, CoreConfig, SharedBuf, TcpStream, WaitQueue, World, sleep, spawn_detached, thread_cpu_time,
+    Buf, CoreConfig, Gather, SharedBuf, TcpStream, WaitQueue, World, sleep, spawn_detached, thread_cpu_time,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 struct Connection {
     stream: TcpStream,
-    queue: RefCell<Vec<SharedBuf>>,
+    queue: RefCell<Gather>,
     queued: WaitQueue,
 }
 
@@ -55,10 +55,16 @@ pub(crate) fn run(task: Task, report: impl FnOnce(Sample)) {
 
 async fn ask(tag: usize, connection: Rc<Connection>, requests: Rc<Vec<Request>>, count: Rc<Cell<u64>>) {
     let request = &requests[tag];
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(&(tag as u64).to_le_bytes());
+    // Not zeroes: memory that was never written is one shared page, which is copied from the nearest cache.
+    let payload = SharedBuf::from(Buf::from_slice(&[1; PAYLOAD]));
     loop {
-        let mut header = Buf::alloc(HEADER);
-        header[..8].copy_from_slice(&(tag as u64).to_le_bytes());
-        connection.queue.borrow_mut().extend([SharedBuf::from(header), Buf::alloc(PAYLOAD).into()]);
+        {
+            let mut queue = connection.queue.borrow_mut();
+            queue.bytes().extend_from_slice(&header);
+            queue.push(payload.clone());
+        }
         connection.queued.wake_one();
         while !request.done.replace(false) {
             request.reply.wait().await;
@@ -68,17 +74,17 @@ async fn ask(tag: usize, connection: Rc<Connection>, requests: Rc<Vec<Request>>,
 }
 
 async fn write(connection: Rc<Connection>) {
-    let mut bufs = Vec::new();
+    let mut gather = Gather::new();
     loop {
         if connection.queue.borrow().is_empty() {
             connection.queued.wait().await;
             continue;
         }
-        std::mem::swap(&mut bufs, &mut connection.queue.borrow_mut());
+        std::mem::swap(&mut gather, &mut connection.queue.borrow_mut());
         let result;
-        (result, bufs) = connection.stream.send(bufs).await;
+        (result, gather) = connection.stream.send(gather).await;
         result.expect("the server reads");
-        bufs.clear();
+        gather.clear();
     }
 }
 

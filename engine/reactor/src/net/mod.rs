@@ -2,6 +2,7 @@
 
 mod accept;
 mod connect;
+mod gather;
 pub(crate) mod message;
 mod receive;
 pub(crate) mod recv_ring;
@@ -10,9 +11,9 @@ mod socket;
 pub(crate) mod socket_address;
 
 pub use accept::TcpListener;
+pub use gather::Gather;
 pub use receive::{Receive, RecvBuf};
 
-use crate::buf::SharedBuf;
 use crate::sim::SimStream;
 use crate::world::World;
 use socket::Socket;
@@ -65,12 +66,12 @@ impl TcpStream {
         }
     }
 
-    /// Sends all of the buffers, in order, or fails. One send at a time: a second one while the first is in
+    /// Sends everything, in order, or fails. One send at a time: a second one while the first is in
     /// flight is a bug and panics. When a send is dropped half way the stream is torn, and later sends fail.
-    pub async fn send(&self, bufs: Vec<SharedBuf>) -> (io::Result<()>, Vec<SharedBuf>) {
+    pub async fn send(&self, gather: Gather) -> (io::Result<()>, Gather) {
         match &self.inner {
-            Inner::Real(socket) => send::send(socket, bufs).await,
-            Inner::Sim(stream) => stream.send(bufs).await,
+            Inner::Real(socket) => send::send(socket, gather).await,
+            Inner::Sim(stream) => stream.send(gather).await,
         }
     }
 

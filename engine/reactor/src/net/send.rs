@@ -1,8 +1,8 @@
-//! Sending: all buffers of a call in one gathered sendmsg.
+//! Sending: all parts of a call in one gathered sendmsg.
 
+use super::gather::Gather;
 use super::message::Message;
 use super::socket::Socket;
-use crate::buf::SharedBuf;
 use crate::core::{Core, Op, Payload};
 use crate::ring::with_target;
 use io_uring::opcode;
@@ -17,14 +17,14 @@ thread_local! {
     static SPARE: RefCell<Vec<Box<Message>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Sends all of `bufs`, or fails.
-pub(super) async fn send(socket: &Socket, bufs: Vec<SharedBuf>) -> (io::Result<()>, Vec<SharedBuf>) {
+/// Sends all of `gather`, or fails.
+pub(super) async fn send(socket: &Socket, gather: Gather) -> (io::Result<()>, Gather) {
     let turn = match socket.begin_send() {
         Ok(turn) => turn,
-        Err(error) => return (Err(error), bufs),
+        Err(error) => return (Err(error), gather),
     };
     let mut message = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::new(Message::new()));
-    message.load(bufs);
+    message.load(gather);
     let mut result = Ok(());
     while !message.is_sent() {
         let finished = submit(socket, message).await;
@@ -43,14 +43,14 @@ pub(super) async fn send(socket: &Socket, bufs: Vec<SharedBuf>) -> (io::Result<(
             }
         }
     }
-    let bufs = message.unload();
+    let gather = message.unload();
     SPARE.with_borrow_mut(|spare| {
         if spare.len() < SPARE_MAX {
             spare.push(message);
         }
     });
     turn.done();
-    (result, bufs)
+    (result, gather)
 }
 
 fn submit(socket: &Socket, mut message: Box<Message>) -> Op {
@@ -58,7 +58,7 @@ fn submit(socket: &Socket, mut message: Box<Message>) -> Op {
     let (target, keep) = Core::with(|core| core.ring().target(&socket.descriptor));
     let flags = (libc::MSG_WAITALL | libc::MSG_NOSIGNAL).cast_unsigned();
     let entry = with_target!(target, fd => opcode::SendMsg::new(fd, header).flags(flags).build());
-    // SAFETY: the message is boxed, so the header, the list and the buffers stay where they are while the
+    // SAFETY: the message is boxed, so the header, the list and the bytes stay where they are while the
     // payload owns it.
     unsafe { Op::submit(entry, Payload::Message(message), keep) }
 }

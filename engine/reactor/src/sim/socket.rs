@@ -10,7 +10,7 @@ use std::task::Poll;
 use super::net::{End, ListenKey, NodeId};
 use super::state::State;
 use super::world::SimWorld;
-use crate::buf::SharedBuf;
+use crate::net::Gather;
 
 /// Received bytes.
 pub(crate) type SimRecvBuf = Vec<u8>;
@@ -143,16 +143,16 @@ impl SimStream {
         SimReceive { socket: self.socket.clone(), ended: false }
     }
 
-    pub(crate) async fn send(&self, bufs: Vec<SharedBuf>) -> (io::Result<()>, Vec<SharedBuf>) {
-        let sending = match Sending::begin(&self.socket, &bufs) {
+    pub(crate) async fn send(&self, gather: Gather) -> (io::Result<()>, Gather) {
+        let sending = match Sending::begin(&self.socket, &gather) {
             Ok(sending) => sending,
             Err(_) if self.socket.life.world.is_dying() => return pending().await,
-            Err(error) => return (Err(error), bufs),
+            Err(error) => return (Err(error), gather),
         };
         let end = self.socket.end;
         let sent = self.socket.life.wait(|state, waker, _| state.net.sent(end, waker)).await;
         sending.finish();
-        (sent.and_then(|sent| sent), bufs)
+        (sent.and_then(|sent| sent), gather)
     }
 
     pub(crate) fn shutdown(&self) {
@@ -174,11 +174,11 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    fn begin<'a>(socket: &'a Socket, bufs: &[SharedBuf]) -> io::Result<Sending<'a>> {
+    fn begin<'a>(socket: &'a Socket, gather: &Gather) -> io::Result<Sending<'a>> {
         socket.life.alive(|state, now| {
             assert!(!socket.sending.swap(true, Ordering::Relaxed), "one send at a time on a connection");
             let sending = Sending { socket, finished: false };
-            let bytes = bufs.iter().map(|buf| &buf[..]).collect::<Vec<_>>().concat();
+            let bytes = gather.parts().collect::<Vec<_>>().concat();
             match state.net.send(socket.end, &bytes, now) {
                 Ok(()) => Ok(sending),
                 Err(error) => {

@@ -505,7 +505,7 @@ fn echo_server(sim: &Sim, name: &str) -> (World, SocketAddr) {
                 while let Some(Ok(bytes)) = receive.next().await {
                     let mut buf = Buf::zeroed(bytes.len());
                     buf.copy_from_slice(&bytes);
-                    if stream.send(vec![buf.into()]).await.0.is_err() {
+                    if stream.send([buf].into_iter().collect()).await.0.is_err() {
                         return;
                     }
                 }
@@ -546,7 +546,7 @@ async fn echo(address: SocketAddr, len: usize) -> std::io::Result<usize> {
         assert!(got.iter().enumerate().all(|(at, &byte)| byte == (at % 251) as u8), "in order, and whole");
         Ok(got.len())
     });
-    stream.send(vec![buf.into(), tail.into()]).await.0?;
+    stream.send([buf, tail].into_iter().collect()).await.0?;
     reader.await
 }
 
@@ -603,7 +603,7 @@ fn the_peer_of_a_dead_node_finds_out() {
             let silent = timeout(Duration::from_secs(1), receive.next()).await;
             if power_cut {
                 assert!(silent.is_err(), "a machine without power says nothing");
-                stream.send(vec![filled(1, 100).into()]).await.0.unwrap();
+                stream.send([filled(1, 100)].into_iter().collect()).await.0.unwrap();
                 let error = receive.next().await.expect("not an orderly end").unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset);
             } else {
@@ -686,7 +686,8 @@ fn connections_are_reset_on_demand_and_by_chance() {
     let (server, address) = echo_server(&sim, "server");
     let stream = sim.block_on(&client, connect(address)).unwrap().unwrap();
     sim.reset_connections(&client, &server);
-    let sent = sim.block_on(&client, async { stream.send(vec![filled(1, 10).into()]).await.0 }).unwrap();
+    let sent =
+        sim.block_on(&client, async { stream.send([filled(1, 10)].into_iter().collect()).await.0 }).unwrap();
     assert_eq!(sent.unwrap_err().kind(), ErrorKind::ConnectionReset);
     sim.configure_net(|net| net.reset = 1.0);
     assert!(sim.block_on(&client, echo(address, 10)).unwrap().is_err());
@@ -702,7 +703,7 @@ fn ending_a_stream_is_read_behind_its_bytes() {
         let port = listener.local_addr().unwrap().port();
         let client = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        client.send(vec![filled(5, 10_000).into()]).await.0.unwrap();
+        client.send([filled(5, 10_000)].into_iter().collect()).await.0.unwrap();
         drop(client);
         let (mut receive, mut got) = (server.receiver(), 0);
         while let Some(bytes) = receive.next().await {
