@@ -8,4 +8,7 @@
 
 pub mod auth;
 pub mod codec;
+pub mod message;
+pub mod mon;
+pub mod osd;
 pub mod types;
