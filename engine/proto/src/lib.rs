@@ -8,4 +8,5 @@
 
 pub mod auth;
 pub mod codec;
+pub mod crc;
 pub mod types;
