@@ -9,4 +9,5 @@
 pub mod auth;
 pub mod codec;
 pub mod crc;
+pub mod msgr2;
 pub mod types;
