@@ -8,7 +8,9 @@
 
 pub mod auth;
 pub mod codec;
+pub mod crc;
 pub mod message;
 pub mod mon;
+pub mod msgr2;
 pub mod osd;
 pub mod types;
