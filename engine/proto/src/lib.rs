@@ -8,4 +8,8 @@
 
 pub mod auth;
 pub mod codec;
+pub mod crc;
+pub mod crush;
+pub mod hash;
+pub mod osdmap;
 pub mod types;

@@ -4,10 +4,12 @@ mod addr;
 mod entity;
 mod fsid;
 mod ids;
+mod pg;
 mod time;
 
 pub use addr::{AddrKind, EntityAddr, EntityAddrVec};
 pub use entity::{EntityName, EntityType, EntityTypes};
 pub use fsid::Fsid;
 pub use ids::{Epoch, Eversion, GlobalId, OsdId, PoolId, SnapId, Tid};
+pub use pg::{PgId, ShardId, SpgId};
 pub use time::Utime;
