@@ -9,8 +9,11 @@
 pub mod auth;
 pub mod codec;
 pub mod crc;
+pub mod crush;
+pub mod hash;
 pub mod message;
 pub mod mon;
 pub mod msgr2;
 pub mod osd;
+pub mod osdmap;
 pub mod types;

@@ -1,6 +1,7 @@
 //! Reading.
 
 use super::{DecodeError, DecodeErrorKind};
+use std::collections::BTreeMap;
 
 /// A cursor over encoded bytes. Every method either advances past what it returns, or fails and says where.
 #[derive(Clone, Debug)]
@@ -91,6 +92,12 @@ impl<'a> Decoder<'a> {
         str::from_utf8(bytes).map(str::to_owned).map_err(|_| at.invalid("a string that is not UTF-8"))
     }
 
+    /// Text behind a 32-bit length that is shown to people, where one that is no UTF-8 must not spoil all the rest: what
+    /// is wrong in it is replaced.
+    pub fn label(&mut self) -> Result<String, DecodeError> {
+        self.blob().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
     /// A decoder of what lies behind a 32-bit length.
     pub fn nested(&mut self, what: &'static str) -> Result<Decoder<'a>, DecodeError> {
         let n = self.u32()? as usize;
@@ -123,6 +130,21 @@ impl<'a> Decoder<'a> {
             list.push(element(self)?);
         }
         Ok(list)
+    }
+
+    /// A counted map, whose entries take `entry_min` bytes or more each. Of entries with the same key the last stays.
+    pub fn map<K: Ord, V>(
+        &mut self,
+        entry_min: usize,
+        mut key: impl FnMut(&mut Decoder<'a>) -> Result<K, DecodeError>,
+        mut value: impl FnMut(&mut Decoder<'a>) -> Result<V, DecodeError>,
+    ) -> Result<BTreeMap<K, V>, DecodeError> {
+        let count = self.count(entry_min)?;
+        let mut map = BTreeMap::new();
+        for _ in 0..count {
+            map.insert(key(self)?, value(self)?);
+        }
+        Ok(map)
     }
 
     /// A value behind a byte that says whether there is one.
