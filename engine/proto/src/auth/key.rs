@@ -94,7 +94,7 @@ impl KeyUsage {
         match self {
             KeyUsage::ConnectionSecret => "the connection secret cannot be decrypted with the session key",
             KeyUsage::SessionKey => {
-                "the session key cannot be decrypted: the monitors have another key for this user"
+                "the session key cannot be decrypted with our key: the monitors have another one"
             }
             KeyUsage::TicketBlob => "the new ticket cannot be decrypted with the old session key",
             KeyUsage::Authorize => {
@@ -242,7 +242,7 @@ impl CryptoKey {
     }
 
     /// Encrypts what `write` writes, in an envelope by which the other end knows that the key was right.
-    pub(super) fn seal(
+    pub fn seal(
         &self,
         usage: KeyUsage,
         confounder: &Confounder,
@@ -259,7 +259,10 @@ impl CryptoKey {
     }
 
     /// Decrypts what [`seal`](CryptoKey::seal) gave and reads it. What `read` leaves is newer than we are.
-    pub(super) fn open<T>(
+    ///
+    /// # Errors
+    /// [`AuthError::Proof`] if it was sealed with another key, or for another use.
+    pub fn open<T>(
         &self,
         usage: KeyUsage,
         sealed: &[u8],
