@@ -105,6 +105,7 @@ pub mod config;
 mod engine;
 mod error;
 mod image;
+pub mod rados;
 mod stats;
 pub mod store;
 

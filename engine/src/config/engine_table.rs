@@ -1,6 +1,8 @@
 //! The options ringbd acts on: the client cache, new images, discard, its own, and how a cluster is reached.
 
-use super::options::{OptionDef, OptionKind, flag, number, number_in, seconds, size, text, time_span, word};
+use super::options::{
+    OptionDef, OptionKind, flag, float, number, number_in, seconds, size, text, time_span, word,
+};
 
 const fn row(name: &'static str, kind: OptionKind, doc: &'static str) -> OptionDef {
     OptionDef { name, kind, doc, used: true }
@@ -100,6 +102,7 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
     row("fsid", text(""), "identity of the cluster that must answer; empty: any"),
     row("host", text(""), "this machine's short name; empty: ask the kernel"),
     row("mon_host", text(""), "monitors: addresses or names separated by commas, semicolons or spaces"),
+    row("mon_host_override", text(""), "the same, and stronger: for one run against other monitors"),
     row(
         "mon_dns_srv_name",
         text("ceph-mon"),
@@ -124,6 +127,29 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         number(900),
         "seconds without traffic after which a connection is closed",
     ),
+    row("ms_crc_data", flag(true), "checksum the data of frames; must be the same at both ends"),
+    row("mon_client_hunt_parallel", number(3), "monitors tried at once while there is no session; 0: all"),
+    row("mon_client_hunt_interval", seconds(3.0), "time a round of tries may take"),
+    row(
+        "mon_client_hunt_interval_backoff",
+        float(1.5),
+        "factor by which each failed round lengthens the next",
+    ),
+    row("mon_client_hunt_interval_min_multiple", float(1.0), "smallest multiple of the interval"),
+    row("mon_client_hunt_interval_max_multiple", float(10.0), "largest multiple of the interval"),
+    row("mon_client_ping_interval", seconds(10.0), "time between signs of life to the monitor"),
+    row("mon_client_ping_timeout", seconds(30.0), "silence of the monitor after which another one is tried"),
+    row("objecter_tick_interval", seconds(5.0), "time between looks at operations that take long"),
+    row("objecter_timeout", seconds(10.0), "age at which an operation asks the monitors for a newer OSD map"),
+    row("objecter_inflight_ops", number(1024), "OSD operations in flight; 0: any number"),
+    row("objecter_inflight_op_bytes", size(100 * MIB), "bytes of OSD operations in flight; 0: any number"),
+    row("osd_client_op_priority", number_in(63, 0, 255), "priority of operations in the OSDs' queues"),
+    row(
+        "osd_client_watch_timeout",
+        number(30),
+        "seconds after which an OSD gives up a watcher that is silent",
+    ),
+    row("client_notify_timeout", number(10), "seconds that watchers have to answer a notification"),
     row("rados_osd_op_timeout", time_span(0), "time after which an OSD operation fails; 0: never"),
     row("rados_mon_op_timeout", time_span(0), "time after which a monitor operation fails; 0: never"),
     row("client_mount_timeout", time_span(300), "time that connecting to the cluster may take"),

@@ -7,6 +7,7 @@ use super::conf_file::ConfFile;
 use super::error::{ConfigError, ConfigErrorKind, Result};
 use super::image_spec::{ImageSpec, SpecOption};
 use super::metavariables::{Identity, expand};
+use super::monitor_section::{MonitorSection, monitor_sections};
 use super::options::{
     OptionDef, OptionValue, claims_to_be_ours, is_ceph_family, normalize_key, option_at, option_hint,
     options, position,
@@ -23,20 +24,35 @@ const DEFAULT_CONF_FILES: &str = "/etc/ceph/$cluster.conf,$home/.ceph/$cluster.c
 
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
-/// What all sources say, weakest first.
+/// What all sources say.
+#[derive(Clone)]
 pub(super) struct Layers {
     pub(super) identity: Identity,
     pub(super) conf_path: Option<PathBuf>,
+    pub(super) monitor_sections: Vec<MonitorSection>,
+    /// The weakest: what the monitors say.
+    monitors: Vec<Assignment>,
+    /// What this machine's user and its files say, weakest first.
     assignments: Vec<Assignment>,
+    /// The strongest: what pools and images say of themselves.
+    metadata: Vec<Assignment>,
 }
 
 /// One source's word on one option.
+#[derive(Clone)]
 struct Assignment {
     position: usize,
     text: String,
     origin: Origin,
     /// The place for errors, finer than the origin where it can be.
     place: String,
+}
+
+/// The layers that are not this machine's.
+#[derive(Clone, Copy)]
+enum Foreign {
+    Monitors,
+    Metadata,
 }
 
 /// A configuration file that was asked for, and by whom.
@@ -63,7 +79,10 @@ impl Layers {
         let mut layers = Self {
             identity,
             conf_path: conf.as_ref().map(|conf| conf.path().to_owned()),
+            monitor_sections: Vec::new(),
+            monitors: Vec::new(),
             assignments: Vec::new(),
+            metadata: Vec::new(),
         };
         if let Some(dir) = &sources.env.ringbd_store {
             layers.assign("ringbd_store", dir, Origin::Env("RINGBD_STORE"));
@@ -75,6 +94,7 @@ impl Layers {
         }
         if let Some(conf) = &conf {
             layers.add_conf(conf)?;
+            layers.monitor_sections = monitor_sections(conf, &layers.identity);
         }
         if let Some(keyring) = &sources.env.ceph_keyring {
             layers.assign("keyring", keyring, Origin::Env("CEPH_KEYRING"));
@@ -98,7 +118,7 @@ impl Layers {
             .map(|option| Setting { value: option.default_value(), origin: Origin::Default })
             .collect();
         let mut places: Vec<&str> = vec!["the default"; settings.len()];
-        for assignment in &self.assignments {
+        for assignment in self.monitors.iter().chain(&self.assignments).chain(&self.metadata) {
             let option = option_at(assignment.position);
             match option.parse(&assignment.text) {
                 Ok(value) => {
@@ -118,6 +138,81 @@ impl Layers {
             }
         }
         self.expand(&settings, &places)
+    }
+
+    /// Puts what the monitors say in place of what they said before. What cannot be used is left out: a cluster's
+    /// configuration is for clients of all releases, and one wrong value in it must not keep them all away.
+    pub(super) fn set_monitor_config<'a>(&mut self, config: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        self.monitors.clear();
+        for (key, text) in config {
+            let name = normalize_key(key);
+            match position(&name) {
+                Some(position) if option_at(position).takes_monitor_config() => {
+                    self.admit(Foreign::Monitors, position, key, text, Origin::Monitors);
+                }
+                Some(_) => tracing::warn!("{name} cannot be set in {}; it is left out", Origin::Monitors),
+                None => tracing::debug!("{name} of {} is not for ringbd", Origin::Monitors),
+            }
+        }
+        self.verify(Foreign::Monitors);
+    }
+
+    /// Adds `conf_*` metadata of a pool or an image, stronger than all before. What cannot be used is left out, as in
+    /// librbd, so that no metadata keeps an image from being opened.
+    pub(super) fn add_metadata<'a>(
+        &mut self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        origin: &Origin,
+    ) {
+        for (key, text) in pairs {
+            let Some(name) = key.strip_prefix("conf_") else { continue };
+            match position(name).filter(|_| name.starts_with("rbd_")) {
+                Some(position) => self.admit(Foreign::Metadata, position, key, text, origin.clone()),
+                None => tracing::warn!("{key} of {origin} is no option of images and is left out"),
+            }
+        }
+        self.verify(Foreign::Metadata);
+    }
+
+    /// Takes a word that others wrote if it can be used.
+    fn admit(&mut self, layer: Foreign, position: usize, key: &str, text: &str, origin: Origin) {
+        let option = option_at(position);
+        match option.parse(text) {
+            Ok(_) => {}
+            Err(error) if option.used => {
+                tracing::warn!("{key} = {text:?} of {origin} is left out: {}", error.reason);
+                return;
+            }
+            Err(error) => {
+                tracing::debug!("{key} = {text:?} of {origin} is left out: {}", error.reason);
+                return;
+            }
+        }
+        let place = origin.to_string();
+        self.layer(layer).push(Assignment { position, text: text.to_owned(), origin, place });
+        // A text may refer to others and be referred to, so only the whole tells whether it can be used.
+        if option.is_text()
+            && let Err(error) = self.resolve()
+        {
+            tracing::warn!("{key} = {text:?} is left out: {error}");
+            self.layer(layer).pop();
+        }
+    }
+
+    /// Holds the whole against a layer that others wrote. Each word of it could be used by itself; if all together
+    /// cannot, because a number made a text too long that refers to it, the layer goes.
+    fn verify(&mut self, layer: Foreign) {
+        if let Err(error) = self.resolve() {
+            tracing::warn!("all of what others configured is left out: {error}");
+            self.layer(layer).clear();
+        }
+    }
+
+    fn layer(&mut self, layer: Foreign) -> &mut Vec<Assignment> {
+        match layer {
+            Foreign::Monitors => &mut self.monitors,
+            Foreign::Metadata => &mut self.metadata,
+        }
     }
 
     /// Expands the metavariables of every text.

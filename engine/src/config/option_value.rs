@@ -129,8 +129,12 @@ fn parse_seconds(text: &str) -> Result<Duration, ValueError> {
     Ok(Duration::from_secs_f64(value))
 }
 
-/// Whole seconds, or numbers with units from weeks down to seconds.
+/// Whole seconds, or numbers with units from weeks down to seconds. Seconds with a fraction are accepted too, because
+/// some of these options were plain seconds in older releases of Ceph.
 fn parse_time_span(text: &str) -> Result<Duration, ValueError> {
+    if text.contains('.') {
+        return parse_seconds(text);
+    }
     let not_a_time = || {
         wrong(
             format!("{text:?} is not a time"),
@@ -254,7 +258,8 @@ mod tests {
             let value = OptionValue::Duration(Duration::from_secs(expected));
             assert_eq!(parse(&time_span(0), text), Ok(value), "{text}");
         }
-        for text in ["", "m", "5 parsecs", "99999999999999999999", "9999999999w", "-1"] {
+        assert_eq!(parse(&time_span(0), "0.5"), Ok(OptionValue::Duration(half)));
+        for text in ["", "m", "1.5m", "5 parsecs", "99999999999999999999", "9999999999w", "-1"] {
             assert!(parse(&time_span(0), text).is_err(), "{text}");
         }
     }

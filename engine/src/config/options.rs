@@ -18,6 +18,21 @@ use super::error::{did_you_mean, near_matches};
 use super::option_value;
 use super::size::format_size;
 
+/// What Ceph 16 never takes from the monitors, of the options that clients have.
+const LOCAL_OPTIONS: [&str; 11] = [
+    "fsid",
+    "host",
+    "key",
+    "keyfile",
+    "keyring",
+    "lockdep",
+    "mon_host",
+    "mon_host_override",
+    "mon_initial_members",
+    "monmap",
+    "no_config_file",
+];
+
 /// One option: its name, what it takes, what it means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptionDef {
@@ -202,6 +217,13 @@ impl OptionDef {
         self.name == "key"
     }
 
+    /// Whether the monitors' configuration database may set it. It may not set what is needed to reach the monitors, nor
+    /// what shapes this process: its threads and its own store.
+    #[must_use]
+    pub fn takes_monitor_config(&self) -> bool {
+        !self.name.starts_with("ringbd_") && !LOCAL_OPTIONS.contains(&self.name)
+    }
+
     /// Whether the value is a text in which metavariables are expanded.
     pub(super) fn is_text(&self) -> bool {
         matches!(self.kind, OptionKind::Text { .. })
@@ -272,6 +294,7 @@ mod tests {
             assert!(!option.doc.is_empty(), "{}", option.name);
             assert_eq!(find_option(option.name), Some(option));
         }
+        assert!(LOCAL_OPTIONS.iter().all(|name| names.contains(name)));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::cache_mode::QemuCache;
 pub enum Origin {
     /// Nobody said; the built-in default.
     Default,
+    /// The monitors' configuration database, `ceph config set`.
+    Monitors,
     /// An environment variable for this one option: `RINGBD_STORE` or `CEPH_KEYRING`.
     Env(&'static str),
     /// The cache mode, QEMU's word for it.
@@ -37,6 +39,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("the default"),
+            Origin::Monitors => f.write_str("the monitors' configuration"),
             Origin::Env(name) => write!(f, "{name}"),
             Origin::Qemu(mode) => write!(f, "cache={mode}"),
             Origin::ConfFile { path, line } => write!(f, "{}:{line}", path.display()),

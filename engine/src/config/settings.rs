@@ -1,10 +1,14 @@
 //! The settings of one image: every option resolved to one value, with the place that decided it.
 //!
 //! Strongest first: `conf_*` metadata of the image and of its pool (once it is open), the image string, the command
-//! line, `CEPH_ARGS`, `CEPH_KEYRING`, the configuration file, the cache mode, `RINGBD_STORE`, the default.
+//! line, `CEPH_ARGS`, `CEPH_KEYRING`, the configuration file, the cache mode, `RINGBD_STORE`, the configuration that the
+//! monitors keep (once they are reached), the default. So a client of Ceph 16 has it, too; only what QEMU says stands
+//! higher there, above the file, and is lower here on purpose.
 
+use std::fmt;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache_mode::{CacheOptions, CacheSettings, QemuCache, Readahead};
@@ -14,17 +18,18 @@ use super::error::{ConfigError, ConfigErrorKind, Result};
 use super::image_spec::ImageSpec;
 use super::layers::Layers;
 use super::metavariables::Identity;
-use super::options::{OptionDef, OptionValue, option_at, options, position};
+use super::monitor_section::MonitorSection;
+use super::options::{OptionDef, OptionValue, options, position};
 use super::origin::Origin;
 use super::sources::Sources;
 
 /// Every option of one image, resolved.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// By place in the registry.
     pub(super) values: Vec<Setting>,
-    pub(super) identity: Identity,
-    pub(super) conf_path: Option<PathBuf>,
+    /// What the values follow from, so that a layer can be added.
+    layers: Arc<Layers>,
     pub(super) qemu_cache: Option<QemuCache>,
     cache: CacheSettings,
     core_list: Vec<usize>,
@@ -82,24 +87,30 @@ impl Settings {
         read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self> {
         let layers = Layers::collect(spec, sources, read)?;
-        let values = layers.resolve()?;
-        let (identity, conf_path) = (layers.identity, layers.conf_path);
-        Self::of(values, identity, conf_path, sources.qemu_cache)
+        Self::of(layers, sources.qemu_cache)
     }
 
-    fn of(
-        values: Vec<Setting>,
-        identity: Identity,
-        conf_path: Option<PathBuf>,
-        qemu_cache: Option<QemuCache>,
-    ) -> Result<Self> {
+    fn of(layers: Layers, qemu_cache: Option<QemuCache>) -> Result<Self> {
+        let values = layers.resolve()?;
         let view = Values(&values);
         let core_list = view.core_list()?;
         let cache = CacheSettings::resolve(&view.cache_options(qemu_cache));
         for note in &cache.notes {
             tracing::warn!("{note}");
         }
-        Ok(Self { values, identity, conf_path, qemu_cache, cache, core_list })
+        Ok(Self { values, layers: Arc::new(layers), qemu_cache, cache, core_list })
+    }
+
+    /// The same settings over the configuration that the monitors keep (`ceph config set`), as they send it: names and
+    /// values. It is weaker than all but the defaults, and takes the place of what the monitors said before.
+    ///
+    /// What reaches the monitors in the first place (`mon_host`, `keyring`, `fsid` and so on) and ringbd's own options
+    /// are not theirs to set. A value that cannot be is left out, with a warning.
+    #[must_use]
+    pub fn with_monitor_config<'a>(&self, config: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut layers = Layers::clone(&self.layers);
+        layers.set_monitor_config(config);
+        Self::of(layers, self.qemu_cache).expect("what cannot be resolved was left out")
     }
 
     /// The same settings under `conf_*` metadata: of the pool, then of the image, whose values win over all others.
@@ -112,22 +123,10 @@ impl Settings {
         pool: impl IntoIterator<Item = (&'a str, &'a str)>,
         image: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut values = self.values.clone();
-        let tagged = pool.into_iter().map(|pair| (pair, Origin::PoolMetadata));
-        for ((key, text), origin) in tagged.chain(image.into_iter().map(|pair| (pair, Origin::ImageMetadata)))
-        {
-            let Some(name) = key.strip_prefix("conf_") else { continue };
-            let Some(position) = position(name).filter(|_| name.starts_with("rbd_")) else {
-                tracing::warn!("{key} of {origin} is no option of images and is left out");
-                continue;
-            };
-            match option_at(position).parse(text) {
-                Ok(value) => values[position] = Setting { value, origin },
-                Err(error) => tracing::warn!("{key} = {text:?} of {origin} is left out: {}", error.reason),
-            }
-        }
-        Self::of(values, self.identity.clone(), self.conf_path.clone(), self.qemu_cache)
-            .expect("rbd_ options have no part in what can fail here")
+        let mut layers = Layers::clone(&self.layers);
+        layers.add_metadata(pool, &Origin::PoolMetadata);
+        layers.add_metadata(image, &Origin::ImageMetadata);
+        Self::of(layers, self.qemu_cache).expect("what cannot be resolved was left out")
     }
 
     /// The setting of an option; `None` if there is no such option.
@@ -179,13 +178,19 @@ impl Settings {
     /// Who asks, and of which cluster.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        &self.layers.identity
     }
 
     /// The configuration file that was read, if any.
     #[must_use]
     pub fn conf_path(&self) -> Option<&Path> {
-        self.conf_path.as_deref()
+        self.layers.conf_path.as_deref()
+    }
+
+    /// The `[mon.NAME]` sections of the configuration file that name an address.
+    #[must_use]
+    pub fn monitor_sections(&self) -> &[MonitorSection] {
+        &self.layers.monitor_sections
     }
 
     /// The directory of the embedded store; `None`: the image is in a Ceph cluster.
@@ -294,8 +299,51 @@ impl Settings {
         Some(self.view().duration(name)).filter(|limit| !limit.is_zero())
     }
 
+    /// A time option.
+    ///
+    /// # Panics
+    /// If there is no such option of a time.
+    #[must_use]
+    pub fn duration(&self, name: &str) -> Duration {
+        self.view().duration(name)
+    }
+
+    /// A whole number.
+    ///
+    /// # Panics
+    /// If there is no such option of a number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.view().number(name)
+    }
+
+    /// A decimal number.
+    ///
+    /// # Panics
+    /// If there is no such option of a decimal number.
+    #[must_use]
+    pub fn float(&self, name: &str) -> f64 {
+        self.view().float(name)
+    }
+
+    /// A size in bytes.
+    ///
+    /// # Panics
+    /// If there is no such option of a size.
+    #[must_use]
+    pub fn size(&self, name: &str) -> u64 {
+        self.view().size(name)
+    }
+
     fn view(&self) -> Values<'_> {
         Values(&self.values)
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// What somebody set, without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.report()).finish()
     }
 }
 
@@ -319,6 +367,13 @@ impl<'a> Values<'a> {
         match self.at(name).value {
             OptionValue::Number(value) => value,
             ref other => panic!("{name} is no number but {other:?}"),
+        }
+    }
+
+    fn float(&self, name: &str) -> f64 {
+        match self.at(name).value {
+            OptionValue::Float(value) => value,
+            ref other => panic!("{name} is no decimal number but {other:?}"),
         }
     }
 

@@ -115,6 +115,77 @@ fn metadata_of_the_image_wins_over_all_and_never_fails() {
 }
 
 #[test]
+fn what_the_monitors_say_is_weaker_than_all_but_the_default() {
+    let said = [("rbd_cache_size", "1M"), ("rbd_cache", "true"), ("rbd_cache_max_dirty_age", "3")];
+    let sources = Sources::default().with_cache(QemuCache::None);
+    let conf = "[global]\nrbd cache size = 2M\n";
+    let settings =
+        settings("rbd:data/foo:rbd_readahead_max_bytes=0", &sources, conf).with_monitor_config(said);
+    let line = Origin::ConfFile { path: "/etc/ceph/ceph.conf".into(), line: 2 };
+    assert_eq!(settings.origin("rbd_cache_size"), &line);
+    assert_eq!(settings.origin("rbd_cache"), &Origin::Qemu(QemuCache::None));
+    assert_eq!(settings.origin("rbd_readahead_max_bytes"), &Origin::ImageString);
+    assert_eq!(settings.origin("rbd_cache_max_dirty_age"), &Origin::Monitors);
+    assert_eq!(settings.duration("rbd_cache_max_dirty_age"), Duration::from_secs(3));
+    assert_eq!(settings.cache().to_string(), "none (rbd_cache from cache=none)");
+    assert!(
+        settings
+            .report()
+            .any(|line| line == "rbd_cache_max_dirty_age = 3 s (from the monitors' configuration)")
+    );
+}
+
+#[test]
+fn what_the_monitors_say_takes_the_place_of_what_they_said_and_metadata_stays() {
+    let base = settings("data/foo", &Sources::default(), "");
+    let metadata = [("conf_rbd_cache_size", "8M")];
+    let first = base
+        .with_monitor_config([("rbd_cache_size", "1M"), ("rbd_cache_target_dirty", "64K")])
+        .with_metadata([], metadata);
+    assert_eq!((first.size("rbd_cache_size"), first.size("rbd_cache_target_dirty")), (8 << 20, 64 << 10));
+    let second = first.with_monitor_config([("rbd_cache_size", "2M")]);
+    assert_eq!(second.size("rbd_cache_size"), 8 << 20);
+    assert_eq!(second.origin("rbd_cache_target_dirty"), &Origin::Default);
+    let bare = base.with_monitor_config([("rbd_cache_size", "2M")]);
+    assert_eq!((bare.size("rbd_cache_size"), bare.origin("rbd_cache_size")), (2 << 20, &Origin::Monitors));
+}
+
+#[test]
+fn monitors_cannot_say_how_they_are_reached_nor_anything_that_fails() {
+    let base = settings("data/foo", &Sources::default(), "[global]\nlog file = $run_dir/x.log\n");
+    let long = "x".repeat(9 << 10);
+    let settings = base.with_monitor_config([
+        ("mon_host", "10.9.9.9"),
+        ("keyring", "/tmp/other"),
+        ("fsid", "00000000-0000-0000-0000-000000000000"),
+        ("ringbd_store", "/elsewhere"),
+        ("ringbd_cores", "7"),
+        ("rbd_cache_size", "much"),
+        ("rbd_qos_iops_limit", "many"),
+        ("osd_memory_target", "1"),
+        ("admin_socket", "$admin_socket"),
+        ("run_dir", long.as_str()),
+        ("mon client hunt parallel", "5"),
+        ("rbd_default_data_pool", "pool-of-$cluster"),
+    ]);
+    let changed: Vec<_> = settings.changed().map(|(option, _)| option.name).collect();
+    assert_eq!(changed, ["rbd_default_data_pool", "mon_client_hunt_parallel", "log_file"]);
+    assert_eq!(settings.number("mon_client_hunt_parallel"), 5);
+    assert_eq!(settings.some_text("rbd_default_data_pool"), Some("pool-of-ceph"));
+    assert_eq!(settings.some_text("log_file"), Some("/var/run/ceph/x.log"));
+}
+
+#[test]
+fn a_number_of_the_monitors_that_makes_a_text_too_long_is_left_out() {
+    let full = "x".repeat((8 << 10) - "33554432".len());
+    let base =
+        settings("data/foo", &Sources::default(), &format!("[global]\nlog file = {full}$rbd_cache_size\n"));
+    let settings = base.with_monitor_config([("rbd_cache_size", "8G")]);
+    assert_eq!(settings.origin("rbd_cache_size"), &Origin::Default);
+    assert_eq!(settings.some_text("log_file").map(str::len), Some(8 << 10));
+}
+
+#[test]
 fn the_file_is_found_as_ceph_finds_it() {
     let conf = "[global]\nhost = from";
     let files = [
@@ -268,6 +339,8 @@ fn a_report_shows_who_set_what_and_no_secrets() {
         report,
         ["rbd_cache_size = 64 MiB (from the image string)", "key = (hidden) (from the image string)"]
     );
+    let debug = format!("{settings:?}");
+    assert!(debug.contains("rbd_cache_size") && !debug.contains("AQsecret"), "{debug}");
 }
 
 #[test]
@@ -302,8 +375,8 @@ fn real_files_and_devices_are_read() {
 proptest! {
     /// The naive model: the places in order, the last that says something wins.
     #[test]
-    fn the_strongest_place_wins(said in proptest::array::uniform6(proptest::option::of(1u64..1000)), swap: bool) {
-        let [global, client, own, args, line, string] = said;
+    fn the_strongest_place_wins(said in proptest::array::uniform8(proptest::option::of(1u64..1000)), swap: bool) {
+        let [monitors, global, client, own, args, line, string, metadata] = said;
         let write = |section: &str, value: Option<u64>| {
             value.map(|value| format!("[{section}]\nrbd cache size = {value}K\n")).unwrap_or_default()
         };
@@ -316,19 +389,24 @@ proptest! {
             sources = sources.with_option("rbd_cache_size", format!("{value}K"));
         }
         let option = string.map(|value| format!(":rbd_cache_size={value}K")).unwrap_or_default();
-        let settings = settings(&format!("rbd:data/foo:id=bob{option}"), &sources, &sections.concat());
+        let (monitors, metadata) = (monitors.map(|value| format!("{value}K")), metadata.map(|value| format!("{value}K")));
+        let settings = settings(&format!("rbd:data/foo:id=bob{option}"), &sources, &sections.concat())
+            .with_metadata([], metadata.as_deref().map(|value| ("conf_rbd_cache_size", value)))
+            .with_monitor_config(monitors.as_deref().map(|value| ("rbd_cache_size", value)));
         let expected = said.into_iter().flatten().next_back().map_or(32 << 20, |value| value << 10);
         prop_assert_eq!(settings.find("rbd_cache_size").unwrap().value.clone(), OptionValue::Size(expected));
         let origin = settings.origin("rbd_cache_size");
         match said.iter().rposition(Option::is_some) {
             None => prop_assert_eq!(origin, &Origin::Default),
-            Some(0..=2) => {
+            Some(0) => prop_assert_eq!(origin, &Origin::Monitors),
+            Some(1..=3) => {
                 let from_file = matches!(origin, Origin::ConfFile { .. });
                 prop_assert!(from_file, "{}", origin);
             }
-            Some(3) => prop_assert_eq!(origin, &Origin::CephArgs),
-            Some(4) => prop_assert_eq!(origin, &Origin::CommandLine),
-            Some(_) => prop_assert_eq!(origin, &Origin::ImageString),
+            Some(4) => prop_assert_eq!(origin, &Origin::CephArgs),
+            Some(5) => prop_assert_eq!(origin, &Origin::CommandLine),
+            Some(6) => prop_assert_eq!(origin, &Origin::ImageString),
+            Some(_) => prop_assert_eq!(origin, &Origin::ImageMetadata),
         }
     }
 }
