@@ -34,8 +34,10 @@ pub enum ErrorKind {
     Mismatch,
     /// Not allowed (EPERM).
     PermissionDenied,
-    /// The image or the engine was closed (ESHUTDOWN).
+    /// The image or the engine was closed, or the client was fenced (ESHUTDOWN).
     Closed,
+    /// A time limit passed (ETIMEDOUT).
+    TimedOut,
 }
 
 impl ErrorKind {
@@ -54,6 +56,7 @@ impl ErrorKind {
             Self::Mismatch => 84,
             Self::NotSupported => 95,
             Self::Closed => 108,
+            Self::TimedOut => 110,
             Self::Corrupt => 117,
         }
     }
@@ -72,6 +75,7 @@ impl ErrorKind {
             Self::ReadOnly => "Read-only file system",
             Self::Mismatch => "Invalid or incomplete multibyte or wide character",
             Self::NotSupported => "Operation not supported",
+            Self::TimedOut => "Connection timed out",
             Self::Closed => "Cannot send after transport endpoint shutdown",
             Self::Corrupt => "Structure needs cleaning",
         }
@@ -91,6 +95,7 @@ impl ErrorKind {
             38 | 95 => Self::NotSupported,
             84 => Self::Mismatch,
             108 => Self::Closed,
+            110 => Self::TimedOut,
             117 => Self::Corrupt,
             _ => Self::Io,
         }

@@ -51,6 +51,41 @@ pub fn random_u64() -> u64 {
     Core::with(Core::random_u64)
 }
 
+/// Fills `bytes` with what keys and challenges are made of: from the kernel's generator, or the simulation's seeded one.
+pub fn fill_random(bytes: &mut [u8]) {
+    Core::with(|core| match core.world().as_simulated() {
+        Some(world) => {
+            for chunk in bytes.chunks_mut(8) {
+                chunk.copy_from_slice(&world.random_u64().to_le_bytes()[..chunk.len()]);
+            }
+        }
+        None => machine_random(bytes),
+    });
+}
+
+/// The kernel's random numbers.
+fn machine_random(mut bytes: &mut [u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and the length are those of `bytes`, which the call fills from its start.
+        let n = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        match usize::try_from(n) {
+            Ok(n) => bytes = &mut bytes[n..],
+            Err(_) => {
+                let error = std::io::Error::last_os_error();
+                assert!(
+                    error.kind() == std::io::ErrorKind::Interrupted,
+                    "getrandom works on every kernel with io_uring: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// Time since 1970, by the clock of the running core's world.
+pub fn unix_time() -> Duration {
+    Core::with(|core| core.world().unix_time())
+}
+
 /// The machine's monotonic clock.
 pub(crate) fn machine_now() -> Instant {
     let t = clock_gettime(libc::CLOCK_MONOTONIC);

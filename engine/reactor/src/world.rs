@@ -45,6 +45,11 @@ impl World {
         Core::with(Core::world)
     }
 
+    /// The world of the running core, if this thread is inside one.
+    pub fn try_current() -> Option<World> {
+        Core::try_with(Core::world)
+    }
+
     /// True for a node of a simulation.
     pub fn is_simulated(&self) -> bool {
         self.as_simulated().is_some()

@@ -1,6 +1,7 @@
 //! Where an object is to be found: its pool, its namespace, and what is hashed to place it.
 
 use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::hash::object_hash;
 use crate::types::PoolId;
 
 /// A preferred OSD, which nobody has any more.
@@ -50,6 +51,15 @@ impl ObjectLocator {
         match &self.placement {
             Placement::Key(key) => key,
             Placement::Name | Placement::Hash(_) => b"",
+        }
+    }
+
+    /// The hash that places the object `name`: all 32 bits.
+    pub fn hash_of(&self, name: &[u8]) -> u32 {
+        match &self.placement {
+            Placement::Name => object_hash(&self.namespace, name),
+            Placement::Key(key) => object_hash(&self.namespace, key),
+            Placement::Hash(hash) => *hash,
         }
     }
 

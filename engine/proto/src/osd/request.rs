@@ -5,10 +5,10 @@
 //! [`MOsdOp`].
 
 use super::op::decode_ops;
-use super::{ObjectLocator, OpClass, OpData, OpEntry, OsdFlags, SnapContext};
+use super::{HashedObject, Hobject, ObjectLocator, OpClass, OpData, OpEntry, OsdFlags, SnapContext};
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::message::{FrontVersion, MessageKind, check_versions};
-use crate::types::{Epoch, SnapId, SpgId, Utime};
+use crate::types::{Epoch, PgId, PoolId, SnapId, SpgId, Utime};
 
 /// The message.
 pub const OSD_OP: MessageKind = MessageKind { number: 42, version: 8, compat: 3 };
@@ -86,6 +86,16 @@ pub struct Sending {
     pub attempt: i32,
 }
 
+impl Sending {
+    /// Of a message that was never sent.
+    pub const NONE: Sending = Sending {
+        spg: SpgId::replicated(PgId { pool: PoolId(0), seed: 0 }),
+        epoch: Epoch(0),
+        flags: OsdFlags::NONE,
+        attempt: 0,
+    };
+}
+
 /// The encoded front of a message, which can be sent again.
 #[derive(Clone, Debug)]
 pub struct OsdOpFront {
@@ -135,6 +145,29 @@ impl OsdOpFront {
     /// The front.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// A copy. `memory` is taken for its memory.
+    pub fn copy_into(&self, mut memory: Vec<u8>) -> OsdOpFront {
+        memory.clear();
+        memory.extend_from_slice(&self.bytes);
+        OsdOpFront { bytes: memory, flags: self.flags }
+    }
+
+    /// The object that it is about, as placement groups sort it.
+    ///
+    /// # Errors
+    ///
+    /// Never of a front that was made here: what it holds was encoded by the same crate.
+    pub fn object(&self) -> Result<Hobject, DecodeError> {
+        let mut d = Decoder::new("an operation's message", &self.bytes);
+        let (_, hash) = (SpgId::decode(&mut d)?, d.u32()?);
+        d.bytes(4 + 4)?;
+        d.versioned("a request's id", 2, |_, _| Ok(()))?;
+        d.bytes(TRACE_BYTES + 4 + 8)?;
+        let locator = ObjectLocator::decode(&mut d)?;
+        let name = d.blob()?;
+        Ok(Hobject::Object(HashedObject::head(&locator, name, hash)))
     }
 
     /// Its memory, for another one.

@@ -74,6 +74,12 @@ impl Deref for SharedBuf {
     }
 }
 
+impl AsRef<[u8]> for SharedBuf {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl fmt::Debug for SharedBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SharedBuf({:p}, {} bytes)", self.start, self.len)

@@ -1,0 +1,180 @@
+//! Hunting: finding a monitor that answers and takes us.
+//!
+//! A few candidates are tried at the same time, those of the best priority first and the heavier ones more often; the first
+//! that logs us in is it, and the others are let go. Each round without one is followed by a longer pause. What every
+//! candidate answered is remembered, because that is what a user who waits in vain has to know.
+
+use super::Monitor;
+use super::refusal::{final_answer, nobody_answers};
+use crate::error::Error;
+use crate::rados::config::ClusterConfig;
+use crate::rados::connection::{self, ConnectError, Opened, Peer};
+use crate::rados::credentials::LoginExchange;
+use ringbd_proto::auth::AuthMethod;
+use ringbd_proto::mon::MonMap;
+use ringbd_proto::types::{EntityAddr, EntityType};
+use ringbd_reactor::{Instant, now, random_u64};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Where monitors may be, and how looking for one has gone.
+#[derive(Debug)]
+pub(super) struct Hunt {
+    candidates: Vec<Candidate>,
+    /// The configuration's names were looked up.
+    resolved: bool,
+    /// Rounds without success.
+    failures: u32,
+    began: Instant,
+    interval: Duration,
+    interval_max: Duration,
+    backoff: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate {
+    addr: EntityAddr,
+    priority: u16,
+    weight: u16,
+}
+
+/// What a candidate answered.
+pub(super) struct Refused {
+    pub(super) addr: EntityAddr,
+    pub(super) error: ConnectError,
+}
+
+type Try = Pin<Box<dyn Future<Output = Result<Opened<LoginExchange>, Refused>>>>;
+
+impl Hunt {
+    pub(super) fn new(config: &ClusterConfig) -> Hunt {
+        Hunt {
+            candidates: Vec::new(),
+            resolved: false,
+            failures: 0,
+            began: now(),
+            interval: config.mon_hunt_interval,
+            interval_max: config.mon_hunt_interval * config.mon_hunt_interval_max_multiple,
+            backoff: config.mon_hunt_interval_backoff,
+        }
+    }
+
+    /// How long to wait before the next round.
+    pub(super) fn pause(&self) -> Duration {
+        match self.failures {
+            0 => Duration::ZERO,
+            rounds => {
+                let factor = self.backoff.powi(i32::try_from(rounds - 1).unwrap_or(i32::MAX).min(64));
+                self.interval.mul_f64(factor.min(1e6)).min(self.interval_max)
+            }
+        }
+    }
+
+    /// The monitors' own map knows best who they are.
+    pub(super) fn take_monmap(&mut self, map: &MonMap) {
+        let known = map.mons.iter().filter_map(|mon| {
+            let addr = *mon.addrs.msgr2()?;
+            Some(Candidate { addr, priority: mon.priority, weight: mon.weight })
+        });
+        let known: Vec<Candidate> = known.collect();
+        if !known.is_empty() {
+            self.candidates = known;
+        }
+    }
+
+    /// Who is tried in this round: a shuffle of those with the best priority in which a heavier one tends to come first.
+    fn draw(&self, count: usize) -> Vec<EntityAddr> {
+        let best = self.candidates.iter().map(|candidate| candidate.priority).min();
+        let mut left: Vec<&Candidate> =
+            self.candidates.iter().filter(|candidate| Some(candidate.priority) == best).collect();
+        let mut drawn = Vec::new();
+        while drawn.len() < count && !left.is_empty() {
+            let weight = |candidate: &Candidate| u64::from(candidate.weight.max(1));
+            let mut ticket = random_u64() % left.iter().map(|candidate| weight(candidate)).sum::<u64>();
+            let place = left.iter().position(|candidate| {
+                let hit = ticket < weight(candidate);
+                ticket = ticket.saturating_sub(weight(candidate));
+                hit
+            });
+            drawn.push(left.swap_remove(place.expect("the ticket is below the sum of the weights")).addr);
+        }
+        drawn
+    }
+}
+
+impl Monitor {
+    /// One round. `Err(Some)` is final as long as the configuration is what it is; `Err(None)` may change.
+    pub(super) async fn hunt(self: &Rc<Monitor>) -> Result<Opened<LoginExchange>, Option<Error>> {
+        let config = self.core.config().clone();
+        if !self.hunt.borrow().resolved {
+            let found = config.monitors.resolve().await.map_err(Some)?;
+            let mut hunt = self.hunt.borrow_mut();
+            let candidate = |addr| Candidate { addr, priority: 0, weight: 0 };
+            hunt.candidates = found.into_iter().map(candidate).collect();
+            hunt.resolved = true;
+        }
+        let drawn = self.hunt.borrow().draw(config.mon_hunt_parallel);
+        let tries = drawn.into_iter().map(|addr| self.try_one(addr)).collect();
+        match first(tries).await {
+            Ok(opened) => {
+                self.hunt.borrow_mut().failures = 0;
+                Ok(opened)
+            }
+            Err(refusals) => {
+                let mut hunt = self.hunt.borrow_mut();
+                hunt.failures += 1;
+                let fatal = refusals.iter().find_map(|refused| final_answer(&config, refused));
+                let late = hunt.began.elapsed() >= config.mount_timeout;
+                let ever = self.maps.borrow().newest().is_some();
+                match fatal {
+                    Some(error) if !ever => Err(Some(error)),
+                    _ if late && !ever => Err(Some(nobody_answers(&refusals, hunt.began.elapsed()))),
+                    _ => Err(None),
+                }
+            }
+        }
+    }
+
+    fn try_one(self: &Rc<Monitor>, addr: EntityAddr) -> Try {
+        let core = self.core.clone();
+        Box::pin(async move {
+            let config = core.config();
+            let shared = core.shared();
+            let exchange = match (config.methods.contains(&AuthMethod::Cephx), &config.credentials) {
+                (true, Some(credentials)) => LoginExchange::cephx(credentials.clone(), shared.tickets()),
+                (_, _) => LoginExchange::none(config.user.clone(), shared.global_id()),
+            };
+            let peer = Peer { addr, kind: EntityType::Mon, num: None };
+            let limit = config.ready_timeout;
+            let opened = connection::open(core.identity(), peer, &config.mon_modes, exchange, limit).await;
+            opened.map_err(|error| {
+                tracing::info!(%addr, %error, "the monitor does not take us");
+                Refused { addr, error }
+            })
+        })
+    }
+}
+
+/// The first that succeeds, or what all the others answered. The rest is let go.
+async fn first(mut tries: Vec<Try>) -> Result<Opened<LoginExchange>, Vec<Refused>> {
+    let mut refusals = Vec::new();
+    poll_fn(|context| {
+        let mut at = 0;
+        while at < tries.len() {
+            match tries[at].as_mut().poll(context) {
+                Poll::Ready(Ok(opened)) => return Poll::Ready(Some(opened)),
+                Poll::Ready(Err(refused)) => {
+                    refusals.push(refused);
+                    drop(tries.swap_remove(at));
+                }
+                Poll::Pending => at += 1,
+            }
+        }
+        if tries.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await
+    .ok_or(refusals)
+}

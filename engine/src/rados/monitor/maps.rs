@@ -1,0 +1,112 @@
+//! Keeping the OSDs' map up to date: incrementals onto the map that there is, a whole map where that fails.
+//!
+//! The rule: every core sees every map, in order, and is told when epochs in between are unknown.
+
+use super::Monitor;
+use crate::rados::message::{MapStep, Message};
+use ringbd_proto::message::{Front, FrontVersion};
+use ringbd_proto::mon::{MOsdMap, MonMap};
+use ringbd_proto::osdmap::{Incremental, OsdMap};
+use ringbd_proto::types::{Epoch, Fsid};
+use std::sync::Arc;
+
+#[derive(Default)]
+pub(super) struct Maps {
+    newest: Option<Arc<OsdMap>>,
+    monmap: Option<MonMap>,
+}
+
+impl Maps {
+    pub(super) fn newest(&self) -> Option<&Arc<OsdMap>> {
+        self.newest.as_ref()
+    }
+
+    /// The newest map's epoch; 0 when there is none.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.newest.as_ref().map_or(Epoch(0), |map| map.epoch())
+    }
+
+    /// The cluster's identity, once a monitor has said it.
+    pub(super) fn fsid(&self) -> Option<Fsid> {
+        self.monmap.as_ref().map(|map| map.fsid).or_else(|| self.newest.as_ref().map(|map| map.fsid()))
+    }
+}
+
+/// The map that an encoded incremental makes of one.
+fn stepped(map: &OsdMap, blob: &[u8]) -> Result<OsdMap, String> {
+    let incremental = Incremental::decode(blob).map_err(|error| error.to_string())?;
+    map.apply(&incremental).map_err(|error| error.to_string())
+}
+
+impl Monitor {
+    pub(super) fn take_monmap(&self, map: MonMap) {
+        tracing::debug!(epoch = map.epoch.0, monitors = map.mons.len(), "map of the monitors");
+        self.subscriptions.borrow_mut().monmap = map.epoch;
+        self.hunt.borrow_mut().take_monmap(&map);
+        self.maps.borrow_mut().monmap = Some(map);
+    }
+
+    /// Brings the map up to date with what a monitor or an OSD sent.
+    pub(super) fn take_map_message(&self, versions: FrontVersion, front: &[u8]) {
+        let message = match MOsdMap::decode(versions, front) {
+            Ok(message) => message,
+            Err(error) => return tracing::warn!(%error, "a message with maps is dropped"),
+        };
+        if self.maps.borrow().fsid().is_some_and(|fsid| fsid != message.fsid) {
+            return tracing::warn!(fsid = %message.fsid, "a map of another cluster is dropped");
+        }
+        let had = self.maps.borrow().epoch();
+        self.step_on(&message);
+        let have = self.maps.borrow().epoch();
+        if have > had {
+            self.subscriptions.borrow_mut().got();
+            self.settle(&Ok(()));
+        }
+        if have < message.newest {
+            // There is more, or what came could not be used.
+            self.want_map_after(have);
+        }
+        if self.needs_every_map() {
+            self.want_map_after(have);
+        }
+    }
+
+    /// While the map itself holds operations back, every newer one is wanted at once.
+    fn needs_every_map(&self) -> bool {
+        self.maps.borrow().newest().is_some_and(|map| {
+            map.pauses_reads() || map.pools().any(|(_, pool)| map.pauses_writes(pool, true))
+        })
+    }
+
+    fn step_on(&self, message: &MOsdMap<'_>) {
+        loop {
+            let have = self.maps.borrow().newest().cloned();
+            let next = Epoch(have.as_ref().map_or(0, |map| map.epoch().0) + 1);
+            let incremental = message.incrementals.iter().find(|(epoch, _)| *epoch == next);
+            let step = match (&have, incremental) {
+                (Some(map), Some((_, blob))) => stepped(map, blob).map(|map| (map, MapStep::Next)),
+                (_, _) => {
+                    let newer = message.fulls.iter().filter(|(epoch, _)| *epoch >= next);
+                    let Some((epoch, blob)) = newer.min_by_key(|(epoch, _)| *epoch) else { return };
+                    let step = if *epoch == next && have.is_some() { MapStep::Next } else { MapStep::Jump };
+                    OsdMap::decode(blob).map(|map| (map, step)).map_err(|error| error.to_string())
+                }
+            };
+            match step {
+                Ok((map, step)) => self.publish_map(map, step),
+                Err(error) => {
+                    tracing::warn!(error, epoch = next.0, "a map cannot be used; asking for a whole one");
+                    self.subscriptions.borrow_mut().want_whole();
+                    return self.ask_for_maps();
+                }
+            }
+        }
+    }
+
+    fn publish_map(&self, map: OsdMap, step: MapStep) {
+        tracing::debug!(epoch = map.epoch().0, ?step, "map");
+        let map = Arc::new(map);
+        self.maps.borrow_mut().newest = Some(map.clone());
+        self.publish(|| Message::Map { map: map.clone(), step });
+    }
+}

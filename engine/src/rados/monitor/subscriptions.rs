@@ -1,0 +1,79 @@
+//! What the monitors are to tell us unasked: the monitors' own map, our configuration, and the OSDs' map.
+//!
+//! The OSDs' map is asked for once at the beginning, and then only when somebody needs a newer one: OSDs send it along
+//! when they see that ours is old, and a large cluster's monitors have better things to do than to tell every client about
+//! every change. While operations are held back by the map itself (a pause, a full pool), it is subscribed to for good.
+
+use ringbd_proto::mon::{MMonSubscribe, Subscription};
+use ringbd_proto::types::Epoch;
+
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    /// The newest of the monitors' maps that we have.
+    pub(super) monmap: Epoch,
+    /// What is wanted of the OSDs' map.
+    osdmap: Wanted,
+}
+
+/// What is wanted of the OSDs' map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Nothing.
+    Nothing,
+    /// The newest, whole.
+    Whole,
+    /// Whatever comes from this epoch on.
+    From(Epoch),
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted::Whole
+    }
+}
+
+impl Subscriptions {
+    /// A newer map than `have` is wanted. False if that was said already.
+    pub(super) fn want_newer(&mut self, have: Epoch) -> bool {
+        let wanted = Wanted::From(Epoch(have.0 + 1));
+        let news = self.osdmap != wanted && self.osdmap != Wanted::Whole;
+        if news {
+            self.osdmap = wanted;
+        }
+        news
+    }
+
+    /// The newest map is wanted whole: we have none, or ours cannot be brought up to date.
+    pub(super) fn want_whole(&mut self) {
+        self.osdmap = Wanted::Whole;
+    }
+
+    /// A map came; one was asked for, and no more.
+    pub(super) fn got(&mut self) {
+        self.osdmap = Wanted::Nothing;
+    }
+
+    /// The message that says all of it, for a new session.
+    pub(super) fn all(&self) -> MMonSubscribe<'static> {
+        let lasting = |what: &'static str, start| Subscription { what: what.into(), start, one_time: false };
+        let next_monmap = u64::from(self.monmap.0) + 1;
+        let mut what = vec![lasting("config", 0), lasting("monmap", next_monmap)];
+        what.extend(self.osdmap());
+        MMonSubscribe { what, hostname: "".into() }
+    }
+
+    /// The message that asks for maps of the OSDs alone, if any are wanted.
+    pub(super) fn osdmap_only(&self) -> Option<MMonSubscribe<'static>> {
+        let what = vec![self.osdmap()?];
+        Some(MMonSubscribe { what, hostname: "".into() })
+    }
+
+    fn osdmap(&self) -> Option<Subscription<'static>> {
+        let start = match self.osdmap {
+            Wanted::Nothing => return None,
+            Wanted::Whole => 0,
+            Wanted::From(epoch) => u64::from(epoch.0),
+        };
+        Some(Subscription { what: "osdmap".into(), start, one_time: true })
+    }
+}

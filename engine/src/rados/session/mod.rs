@@ -1,0 +1,201 @@
+//! The session with one OSD: the operations that are to be done there, and the connection that carries them.
+//!
+//! ```text
+//!            map: up                 handshake done
+//!   Away ─────────────▶ Connecting ─────────────────▶ Up
+//!    ▲  ◀───────────────── │  ◀───────────────────────│
+//!    └── map: down         └─ wait, longer each time ─┘ fault
+//! ```
+//!
+//! The rule: an operation that was given to a session stays with it until it is answered or withdrawn. When the connection
+//! is lost the session makes another and sends again whatever was not answered, in the order of the tids, so operations on
+//! one object never overtake each other. The OSD knows by the tid what it has done already.
+
+mod backoff;
+mod in_flight;
+mod incoming;
+mod line;
+
+use super::connection::{Connection, Fault};
+use super::core::Core;
+use super::message::Submission;
+use super::objecter::{ATTEMPTS_MAX, OpId};
+use super::pieces::Pieces;
+use super::status::SessionStatus;
+use backoff::Backoffs;
+use in_flight::{Flying, InFlight};
+use ringbd_proto::auth::ConMode;
+use ringbd_proto::msgr2::{MessageHeader, MessageType};
+use ringbd_proto::osd::OSD_OP;
+use ringbd_proto::types::{EntityAddr, OsdId, Tid};
+use ringbd_reactor::{WaitQueue, spawn_detached};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+pub(super) struct Session {
+    osd: OsdId,
+    in_flight: RefCell<InFlight>,
+    backoffs: RefCell<Backoffs>,
+    line: RefCell<Option<Line>>,
+    /// The map changed, or the session ends.
+    news: WaitQueue,
+    ended: Cell<bool>,
+    /// Connections that stood.
+    connections: Cell<u64>,
+}
+
+/// A connection that stands.
+struct Line {
+    connection: Rc<Connection>,
+    addr: EntityAddr,
+    con_mode: ConMode,
+}
+
+impl Session {
+    /// Begins; its task makes the connection.
+    pub(super) fn start(osd: OsdId, core: &Rc<Core>) -> Rc<Session> {
+        let session = Rc::new(Session {
+            osd,
+            in_flight: RefCell::default(),
+            backoffs: RefCell::default(),
+            line: RefCell::new(None),
+            news: WaitQueue::new(),
+            ended: Cell::new(false),
+            connections: Cell::new(0),
+        });
+        spawn_detached(line::keep(core.clone(), session.clone()));
+        session
+    }
+
+    /// Takes an operation; it goes out now, or when the connection stands and the OSD wants it.
+    pub(super) fn submit(&self, submission: Submission) {
+        let mut in_flight = self.in_flight.borrow_mut();
+        let flying = in_flight.insert(submission);
+        if let Some(line) = &*self.line.borrow() {
+            self.send(&line.connection, flying);
+        }
+    }
+
+    /// Forgets an operation, and gives it back.
+    pub(super) fn withdraw(&self, op: OpId) -> Option<Submission> {
+        self.in_flight.borrow_mut().remove(op.tid()).map(|flying| flying.submission)
+    }
+
+    /// Sends an operation, unless the OSD asked for quiet about its object.
+    fn send(&self, connection: &Connection, flying: &mut Flying) {
+        let Submission { op, sending, front, data, data_crc, .. } = &flying.submission;
+        if self.backoffs.borrow().hold(sending.spg, front) {
+            flying.sent = false;
+            return;
+        }
+        flying.sent = true;
+        flying.ever_sent = true;
+        let header = MessageHeader {
+            tid: op.tid(),
+            priority: MessageHeader::PRIORITY_CLIENT_OP,
+            ..MessageHeader::new(MessageType::OSD_OP, OSD_OP.version, OSD_OP.compat)
+        };
+        connection.send(
+            header,
+            |e| {
+                e.bytes(front.bytes());
+            },
+            data,
+            *data_crc,
+        );
+    }
+
+    /// A new connection stands: everything that was not answered goes out, oldest first.
+    fn resume(&self, core: &Core, line: Line) {
+        *self.backoffs.borrow_mut() = Backoffs::default();
+        let epoch = core.with_map(|map| map.map_or_else(Default::default, |map| map.epoch()));
+        let mut in_flight = self.in_flight.borrow_mut();
+        for tid in in_flight.tids() {
+            let flying = in_flight.find(tid).expect("the table names what it has");
+            if flying.ever_sent {
+                let Submission { sending, front, .. } = &mut flying.submission;
+                // Attempts of a session are numbered within what its operations' homes leave to it.
+                if sending.attempt % ATTEMPTS_MAX < ATTEMPTS_MAX - 1 {
+                    sending.attempt += 1;
+                }
+                sending.epoch = epoch;
+                front.stamp(sending);
+            }
+            self.send(&line.connection, flying);
+        }
+        drop(in_flight);
+        *self.line.borrow_mut() = Some(line);
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    /// The OSD lifted a backoff: what was held back goes out, oldest first, if nothing else holds it.
+    fn send_held(&self, connection: &Connection) {
+        let mut in_flight = self.in_flight.borrow_mut();
+        for tid in in_flight.tids() {
+            let flying = in_flight.find(tid).expect("the table names what it has");
+            if !flying.sent {
+                self.send(connection, flying);
+            }
+        }
+    }
+
+    /// The connection is gone.
+    fn suspend(&self) {
+        *self.line.borrow_mut() = None;
+        self.in_flight.borrow_mut().all_unsent();
+    }
+
+    /// The map has changed: a connection to where the OSD is no more ends.
+    pub(super) fn look_at_map(&self, core: &Core) {
+        let is_at = core.osd_addr(self.osd);
+        if let Some(line) = &*self.line.borrow()
+            && Some(line.addr) != is_at
+        {
+            line.connection.end(Fault::Moved);
+        }
+        self.news.wake_all();
+    }
+
+    /// Asks the OSD for a sign of life if an operation has waited for longer than `limit`. True if one has.
+    pub(super) fn look_for_laggards(&self, limit: Duration) -> bool {
+        let laggy = self.in_flight.borrow().longest_wait().is_some_and(|wait| wait >= limit);
+        if laggy && let Some(line) = &*self.line.borrow() {
+            let ping = MessageHeader::new(MessageType::PING, 1, 1);
+            line.connection.send(ping, |_| {}, &Pieces::None, None);
+        }
+        laggy
+    }
+
+    /// Ends the session: nobody needs it any more.
+    pub(super) fn end(&self) {
+        self.ended.set(true);
+        if let Some(line) = &*self.line.borrow() {
+            line.connection.end(Fault::Unneeded);
+        }
+        self.news.wake_all();
+    }
+
+    pub(super) fn status(&self) -> SessionStatus {
+        let line = self.line.borrow();
+        let count = |of: fn(&super::connection::Counts) -> &Cell<u64>| {
+            line.as_ref().map_or(0, |line| of(line.connection.counts()).get())
+        };
+        SessionStatus {
+            osd: self.osd,
+            connected: line.as_ref().map(|line| (line.addr, line.con_mode)),
+            in_flight: self.in_flight.borrow().len(),
+            connections: self.connections.get(),
+            sent_messages: count(|counts| &counts.sent_messages),
+            sent_bytes: count(|counts| &counts.sent_bytes),
+            sends: count(|counts| &counts.sends),
+            received_messages: count(|counts| &counts.received_messages),
+            received_bytes: count(|counts| &counts.received_bytes),
+        }
+    }
+
+    /// Tids of what is in flight here, for messages and tests.
+    pub(super) fn tids(&self) -> Vec<Tid> {
+        self.in_flight.borrow().tids()
+    }
+}
