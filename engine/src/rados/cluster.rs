@@ -24,6 +24,7 @@ use ringbd_proto::types::{EntityAddr, Epoch, GlobalId, PoolId};
 use ringbd_reactor::{Receiver, World, mailbox};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Cores of one client: what the core's part of a tid counts.
 pub const CORES_MAX: usize = 1 << 8;
@@ -182,7 +183,7 @@ impl Rados {
     pub async fn latest_map(&self) -> std::result::Result<(), OpError> {
         let newest = self.version("osdmap").await?;
         let epoch = Epoch(u32::try_from(newest).unwrap_or(u32::MAX));
-        if self.core.wait_for_map(epoch).await { Ok(()) } else { self.core.check_alive() }
+        self.core.want_map(epoch).await
     }
 
     async fn version(&self, what: &'static str) -> std::result::Result<u64, OpError> {
@@ -199,6 +200,30 @@ impl Rados {
         let (text, input) = (json.to_owned(), input.to_vec());
         self.core.shared().ask_monitor(MonRequest::Command { text, input, reply });
         output.await.unwrap_or(Err(OpError::Closed))
+    }
+
+    /// Fences a client: the cluster takes nothing from that address any more, for as long as `expire`, or for the time
+    /// that the cluster has set. Returns when this client's map has it, so that what is written next comes after the fence.
+    ///
+    /// # Errors
+    /// The monitors refuse, or do not answer in time.
+    pub async fn blocklist_add(
+        &self,
+        addr: &EntityAddr,
+        expire: Option<Duration>,
+    ) -> std::result::Result<(), OpError> {
+        let expire = expire.map_or(String::new(), |expire| format!(r#","expire":{}.0"#, expire.as_secs()));
+        let mut refused = 0;
+        // Clusters before Pacific know the command by its older name.
+        for word in ["blocklist", "blacklist"] {
+            let command = format!(r#"{{"prefix":"osd {word}","{word}op":"add","addr":"{addr}"{expire}}}"#);
+            let output = self.mon_command(&command, b"").await?;
+            if output.result == 0 {
+                return self.latest_map().await;
+            }
+            refused = output.result;
+        }
+        Err(OpError::of_result(refused))
     }
 
     /// What this core knows of the cluster and of its own connections.

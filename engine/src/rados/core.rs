@@ -139,6 +139,14 @@ impl Core {
         }
     }
 
+    /// Asks for maps until this core has one of at least that epoch.
+    pub(super) async fn want_map(&self, epoch: Epoch) -> Result<(), OpError> {
+        if epoch.0 > 0 {
+            self.shared.ask_monitor(MonRequest::NewerMap { than: Epoch(epoch.0 - 1) });
+        }
+        if self.wait_for_map(epoch).await { Ok(()) } else { self.check_alive() }
+    }
+
     /// Nothing can be asked any more of a client that was fenced or closed.
     pub(super) fn check_alive(&self) -> Result<(), OpError> {
         if self.shared.is_fenced() {

@@ -6,6 +6,7 @@
 use super::core::Core;
 use super::error::OpError;
 use super::linger::{self, NotifyOutcome, Watch};
+use super::list::Listing;
 use super::message::Answer;
 use super::objecter::{Place, Request};
 use super::reply::OpReply;
@@ -81,6 +82,10 @@ impl IoCtx {
         self
     }
 
+    pub(super) fn locator(&self) -> &ObjectLocator {
+        &self.locator
+    }
+
     pub(super) fn core(&self) -> &Rc<Core> {
         &self.core
     }
@@ -118,7 +123,27 @@ impl IoCtx {
     ) -> Result<Answer, OpError> {
         let hash = self.locator.hash_of(object);
         let request = Request { locator: &self.locator, name: object, hash, access, ops, flags, landing };
-        let operation = self.core.operate(request);
+        self.within_limit(self.core.operate(request)).await
+    }
+
+    /// The same of an object that is elsewhere than this context says.
+    pub(super) async fn operate_at(
+        &self,
+        locator: &ObjectLocator,
+        object: &[u8],
+        access: Access<&SnapContext>,
+        ops: &[Operation<'_>],
+        flags: OsdFlags,
+    ) -> Result<OpReply, OpError> {
+        let hash = locator.hash_of(object);
+        let request = Request { locator, name: object, hash, access, ops, flags, landing: None };
+        self.within_limit(self.core.operate(request)).await.map(OpReply::new)
+    }
+
+    async fn within_limit(
+        &self,
+        operation: impl Future<Output = Result<Answer, OpError>>,
+    ) -> Result<Answer, OpError> {
         match self.core.config().osd_op_timeout {
             None => operation.await,
             Some(limit) => timeout(limit, operation).await.unwrap_or(Err(OpError::TimedOut)),
@@ -193,6 +218,16 @@ impl IoCtx {
         let op = OsdOp::Call { class: class.into(), method: method.into(), input };
         let reply = if writes { self.write_op(object, op).await? } else { self.read_op(object, op).await? };
         Ok(reply.output(0)?.to_vec())
+    }
+
+    /// Lists the objects of the namespace.
+    pub fn list(&self) -> Listing {
+        Listing::new(self.clone())
+    }
+
+    /// Lists the objects of all namespaces.
+    pub fn list_all_namespaces(&self) -> Listing {
+        Listing::new(self.clone().with_namespace(ObjectLocator::ALL_NAMESPACES))
     }
 
     // Watching.

@@ -28,6 +28,7 @@ mod error;
 mod identity;
 mod ioctx;
 mod linger;
+mod list;
 mod message;
 mod mon_host;
 mod monitor;
@@ -36,6 +37,7 @@ mod pieces;
 mod reply;
 mod session;
 mod shared;
+mod snapshots;
 mod status;
 
 pub use cluster::{CORES_MAX, Cluster, Rados, Seat};
@@ -43,6 +45,7 @@ pub use config::{ClusterConfig, Monitors};
 pub use error::OpError;
 pub use ioctx::{IoCtx, Operation};
 pub use linger::{Notification, NotifyOutcome, NotifyReply, Watch, WatchNews};
+pub use list::{Listing, ObjectName};
 pub use message::{CoreNo, OpResult};
 pub use mon_host::{
     Endpoint, Host, MON_HOST_BYTES_MAX, MON_HOST_MONITORS_MAX, MON_PORT, MON_PORT_LEGACY, Messenger, MonHost,
