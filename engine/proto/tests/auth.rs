@@ -198,6 +198,8 @@ fn renewals_replace_what_they_were_asked_for() {
         let keys = cluster(kind, kind);
         let first = log_in(&keys, kind, None, NOW);
         assert_eq!(first.due(after(HOUR_S * 3 / 4 - 1)), EntityTypes::default());
+        let end = first.ticket(EntityType::Osd).unwrap().expires();
+        assert_eq!(authorize(&keys, &first, end).map(|_| ()), Err(AuthError::NoTicket(EntityType::Osd)));
         let due_at = after(HOUR_S * 3 / 4);
         let all = [EntityType::Mon, EntityType::Osd, EntityType::Mgr];
         assert_eq!(first.due(due_at), EntityTypes::of(&all));
@@ -365,7 +367,8 @@ fn a_service_without_secrets_gets_no_tickets_and_no_endless_requests() {
     assert!(meet(&mut login, &mut login_server(&keys, NOW), ConMode::Crc).is_err());
 }
 
-/// Cuts `bytes` off the end of the list of the services' tickets in a monitor's last word, and mends the length before it.
+/// Cuts `bytes` off the end of the list of the services' tickets in a monitor's last word, and mends the length
+/// before it.
 fn cut_extra(payload: &mut Vec<u8>, bytes: usize) {
     let mut d = Decoder::new("a last word", payload);
     d.bytes(2 + 4 + 1 + 4 + 4 + 1).unwrap();
@@ -500,8 +503,8 @@ fn a_payload_cut_short_anywhere_is_refused() {
 }
 
 proptest! {
-    /// Whatever changes on the way, nobody panics; and with keys whose cipher checks integrity, the ends either agree on
-    /// their secrets or one of them notices. (The signature over the whole handshake finds the rest.)
+    /// Whatever changes on the way, nobody panics; and with keys whose cipher checks integrity, the ends either
+    /// agree on their secrets or one of them notices. (The signature over the whole handshake finds the rest.)
     #[test]
     fn changed_bytes_do_no_harm(
         changes in proptest::collection::vec((0_usize..4, any::<prop::sample::Index>(), any::<u8>()), 1..4),
@@ -551,4 +554,81 @@ fn log_in_at(keys: &ClusterKeys, now: Utime) -> Tickets {
     let mut login = new_login(admin(KeyKind::Aes128, 1), None, now);
     meet(&mut login, &mut login_server(keys, NOW), ConMode::Crc).unwrap();
     login.take_tickets().unwrap()
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    for kind in KINDS {
+        let keys = cluster(kind, kind);
+        let tickets = log_in(&keys, kind, None, NOW);
+        let login = new_login(admin(kind, 1), Some(&tickets), NOW);
+        let authorizer = Authorizer::new(&tickets, EntityType::Osd, NOW, &mut random(24)).unwrap();
+        let printed = format!("{login:?} {authorizer:?} {keys:?} {tickets:?} {:?}", admin(kind, 1));
+        let own = admin(kind, 1).key;
+        let mut secrets = vec![own.secret()];
+        for service in [EntityType::Auth, EntityType::Mon, EntityType::Osd, EntityType::Mgr] {
+            secrets.push(tickets.ticket(service).unwrap().session_key().secret());
+        }
+        for secret in secrets {
+            let start = format!("{:?}", &secret[..4]);
+            assert!(!printed.contains(start.trim_matches(['[', ']'])), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn nobody_takes_anothers_global_id() {
+    let kind = KeyKind::Aes128;
+    let keys = cluster(kind, kind);
+    let tickets = log_in(&keys, kind, None, NOW);
+    let claim = |previous: Option<&Arc<Tickets>>, claimed: u64| {
+        let mut login = new_login(admin(kind, 1), previous, NOW);
+        let tap = &mut |sent: usize, payload: &mut Vec<u8>| {
+            if sent == 0 {
+                let at = payload.len() - 8;
+                payload[at..].copy_from_slice(&claimed.to_le_bytes());
+            }
+        };
+        match meet_over(tap, &mut login, &mut login_server(&keys, NOW), ConMode::Crc) {
+            Err(Failure::Server(error)) => error,
+            Err(Failure::Client(error)) => panic!("the client gave up: {error}"),
+            Ok(_) => panic!("the claim of {claimed} was accepted"),
+        }
+    };
+    assert_eq!(claim(None, 5), AuthError::ReclaimRefused(GlobalId(5)));
+    assert_eq!(claim(Some(&tickets), 5), AuthError::ReclaimRefused(GlobalId(5)));
+    assert_eq!(claim(Some(&tickets), 0), AuthError::Refused { result: -22 });
+    let tap = &mut |sent: usize, payload: &mut Vec<u8>| {
+        if sent == 0 {
+            payload[1] ^= 1;
+        }
+    };
+    let met = attempt(&keys, kind, Some(&tickets), ConMode::Crc, tap);
+    assert!(matches!(met, Err(Failure::Server(AuthError::Proof(_)))));
+}
+
+#[test]
+fn a_recorded_authorizer_cannot_be_played_again() {
+    for kind in KINDS {
+        let keys = cluster(kind, kind);
+        let tickets = log_in(&keys, kind, None, NOW);
+        let mut recorded = Vec::new();
+        let tap = &mut |sent: usize, payload: &mut Vec<u8>| {
+            if sent.is_multiple_of(2) {
+                recorded.push(payload.clone());
+            }
+        };
+        attempt(&keys, kind, Some(&tickets), ConMode::Crc, tap).unwrap();
+        let [first, second] = &recorded[..] else { panic!("a client says two things") };
+        let mut server = ServiceServer::new(Arc::new(keys.clone()), EntityType::Osd, NOW, random(25));
+        server.begin(AuthMethod::Cephx, ConMode::Crc, first).unwrap();
+        let error = server.more(second).unwrap_err();
+        assert_eq!(error, AuthError::Proof("the client's proof is not for our challenge"));
+        server.begin(AuthMethod::Cephx, ConMode::Crc, first).unwrap();
+        assert!(server.more(first).is_err());
+        // A ticket for one service is no good at another.
+        let mut manager = ServiceServer::new(Arc::new(keys), EntityType::Mgr, NOW, random(26));
+        let error = manager.begin(AuthMethod::Cephx, ConMode::Crc, first).unwrap_err();
+        assert_eq!(error, AuthError::TicketRefused(EntityType::Mgr));
+    }
 }
