@@ -3,10 +3,13 @@
 //! A target takes any bytes and panics only when ringbd is wrong: when it panics itself, or breaks a promise that the
 //! target checks. `README.md` beside this crate says how to add one.
 
+mod wire;
+
 use std::io;
 use std::path::Path;
 
 use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
+pub use wire::{wire_client, wire_crc, wire_secure, wire_server};
 
 mod auth;
 
@@ -24,6 +27,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("keyring", keyring),
     ("store_blocks", store_blocks),
     ("store_records", store_records),
+    ("wire_client", wire_client),
+    ("wire_crc", wire_crc),
+    ("wire_secure", wire_secure),
+    ("wire_server", wire_server),
 ];
 
 /// A configuration file parses or is refused with its line, and settings resolve from it or are refused on one line.
