@@ -5,6 +5,7 @@
 
 mod cache_bench;
 mod cli;
+mod cluster_session;
 mod command;
 mod environment;
 mod failure;

@@ -7,6 +7,11 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     ringbd::config::parse_size(&with_unit).map_err(|error| error.to_string())
 }
 
+/// Reads a size: a number with a unit, powers of 1024. As with `rados`, a bare number counts bytes.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    ringbd::config::parse_size(text).map_err(|error| error.to_string())
+}
+
 /// Shows a size: whole units when they are exact, else three digits, as `10 GiB`, `1.5 GiB`, `512 B`.
 pub(crate) fn human(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -115,5 +115,13 @@ pub use image::{
     Access, Blocking, Completion, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op, OpenOptions, Pending,
     PendingIo, Request,
 };
-pub use ringbd_reactor::{Buf, Region, World};
+pub use ringbd_reactor::{Buf, Region, SharedBuf, World};
+
+/// The cores that clients of a cluster run on: threads of their own, or the caller's, each with an executor and a ring.
+pub mod runtime {
+    pub use ringbd_reactor::{
+        CoreConfig, CoreThread, Elapsed, Instant, JoinHandle, LentCore, SetupError, WaitQueue, now, random_u64, sleep,
+        spawn, spawn_detached, timeout, unix_time, yield_now,
+    };
+}
 pub use stats::{CacheStats, LATENCY_SAMPLE, Latencies, OpStats, Stats, StoreLatencies};

@@ -16,6 +16,12 @@ pub(crate) fn utc(unix_seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// A moment as Ceph's tools show it: `2026-03-01T12:34:56.000000+0000`.
+pub(crate) fn timestamp(since_1970: std::time::Duration) -> String {
+    let whole = utc(since_1970.as_secs());
+    format!("{}.{:06}+0000", whole.trim_end_matches('Z'), since_1970.subsec_micros())
+}
+
 /// Year, month and day of a day counted from 1970-01-01.
 fn civil(mut days: u64) -> (u64, u64, u64) {
     let is_leap =

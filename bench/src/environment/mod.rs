@@ -1,6 +1,6 @@
 //! Where a measurement was made: the facts without which a number means nothing.
 
-mod date;
+pub(crate) mod date;
 mod disk;
 
 use std::fs;

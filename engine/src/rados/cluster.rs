@@ -64,6 +64,11 @@ impl Cluster {
         (Cluster { shared }, seats)
     }
 
+    /// How many cores it has.
+    pub fn cores(&self) -> usize {
+        self.shared.cores()
+    }
+
     /// What the monitors call this client; 0 before the first login.
     pub fn global_id(&self) -> GlobalId {
         self.shared.global_id()

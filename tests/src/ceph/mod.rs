@@ -5,10 +5,13 @@
 //! Cluster::start(&Options) ──▶ Cluster: conf(), ceph(["osd", "stat"]), rados([...]), osd(0).kill(), …
 //! ```
 
+mod client;
 mod daemon;
 mod keys;
+mod load;
 
 pub use daemon::Daemon;
+pub use load::Load;
 
 use std::fmt::Write as _;
 use std::fs;
