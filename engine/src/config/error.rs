@@ -130,7 +130,7 @@ impl std::error::Error for ConfigError {}
 const NEAR_MATCHES_MAX: usize = 3;
 
 /// The candidates that `word` was probably meant to be, nearest first.
-pub(super) fn near_matches<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn near_matches<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // One slip in three letters is still a typing mistake; beyond that a suggestion misleads.
     let distance_max = (word.chars().count() / 3).clamp(1, 6);
     let folded = word.to_ascii_lowercase();
@@ -151,7 +151,7 @@ pub(super) fn near_matches<'a>(word: &str, candidates: impl IntoIterator<Item = 
 }
 
 /// `did you mean a, b or c?`, or nothing when nothing is near.
-pub(super) fn did_you_mean(near: &[&str]) -> Option<String> {
+pub(crate) fn did_you_mean(near: &[&str]) -> Option<String> {
     let (last, others) = near.split_last()?;
     Some(if others.is_empty() {
         format!("did you mean {last}?")

@@ -8,6 +8,6 @@ mod time;
 
 pub use addr::{AddrKind, EntityAddr, EntityAddrVec};
 pub use entity::{EntityName, EntityType, EntityTypes};
-pub use fsid::Fsid;
+pub use fsid::{Fsid, FsidError};
 pub use ids::{Epoch, Eversion, GlobalId, OsdId, PoolId, SnapId, Tid};
 pub use time::Utime;

@@ -1,12 +1,15 @@
 //! Which source wins, what each means, and what every failure says.
 
+use std::io;
 use std::path::Path;
 
 use ringbd_reactor::{CoreConfig, Sim, SimConfig};
 
+use super::super::dns;
 use super::super::dns::fake::{Fault, Server, Zone};
 use super::*;
 use crate::config::{ImageSpec, Sources};
+use crate::error::ErrorKind;
 
 fn settings(conf: &str, options: &[(&str, &str)]) -> Settings {
     let spec = ImageSpec::new("data", "foo");
@@ -18,8 +21,8 @@ fn settings(conf: &str, options: &[(&str, &str)]) -> Settings {
     Settings::load_with(&spec, &Sources::default(), &read).unwrap()
 }
 
-fn source(conf: &str) -> MonitorSource {
-    MonitorSource::of(&settings(conf, &[])).unwrap_or_else(|error| panic!("{conf}: {error}"))
+fn monitors(conf: &str) -> Monitors {
+    Monitors::of(&settings(conf, &[])).unwrap_or_else(|error| panic!("{conf}: {error}"))
 }
 
 /// Two names are known, and one has no address.
@@ -37,8 +40,8 @@ fn names() -> Names {
     Names { hosts, ..Names::none() }
 }
 
-fn found(source: &MonitorSource, names: &Names) -> Vec<String> {
-    let candidates = source.find(names).unwrap_or_else(|error| panic!("{source}: {error}"));
+fn found(monitors: &Monitors, names: &Names) -> Vec<String> {
+    let candidates = monitors.find(names).unwrap_or_else(|error| panic!("{monitors}: {error}"));
     assert!(candidates.iter().all(|candidate| candidate.msgr2().socket.is_some()));
     candidates.iter().map(ToString::to_string).collect()
 }
@@ -52,17 +55,17 @@ fn the_strongest_source_wins() {
     let section = "[mon.a]\nmon addr = v2:10.0.0.3:3300\n";
     let list = format!("[global]\nmon host = 10.0.0.1:3300\n{section}");
     let overridden = format!("[global]\nmon_host_override = 10.0.0.2:3300\n{list}");
-    assert_eq!(found(&source(&overridden), &names()), ["a monitor at v2:10.0.0.2:3300/0"]);
-    assert_eq!(found(&source(&list), &names()), ["a monitor at v2:10.0.0.1:3300/0"]);
-    assert_eq!(found(&source(section), &names()), ["mon.a at v2:10.0.0.3:3300/0"]);
-    assert_eq!(source("").to_string(), "the SRV record _ceph-mon._tcp");
-    assert_eq!(source(&list).to_string(), "mon_host (/etc/ceph/ceph.conf:2)");
-    assert_eq!(source(section).to_string(), "mon addr of the [mon.NAME] sections (/etc/ceph/ceph.conf:2)");
+    assert_eq!(found(&monitors(&overridden), &names()), ["a monitor at v2:10.0.0.2:3300/0"]);
+    assert_eq!(found(&monitors(&list), &names()), ["a monitor at v2:10.0.0.1:3300/0"]);
+    assert_eq!(found(&monitors(section), &names()), ["mon.a at v2:10.0.0.3:3300/0"]);
+    assert_eq!(monitors("").to_string(), "the SRV record _ceph-mon._tcp");
+    assert_eq!(monitors(&list).to_string(), "mon_host (/etc/ceph/ceph.conf:2)");
+    assert_eq!(monitors(section).to_string(), "mon addr of the [mon.NAME] sections (/etc/ceph/ceph.conf:2)");
 }
 
 #[test]
 fn an_address_without_a_protocol_is_one_candidate_with_both() {
-    let list = source(
+    let list = monitors(
         "mon host = 10.0.0.1, 10.0.0.2:6789, 10.0.0.3:3300, v2:10.0.0.1:3300, [v2:10.0.0.4,v1:10.0.0.4]",
     );
     assert_eq!(
@@ -77,7 +80,7 @@ fn an_address_without_a_protocol_is_one_candidate_with_both() {
 
 #[test]
 fn a_name_is_as_many_candidates_as_it_has_addresses() {
-    let list = source("mon host = mon1 unknown mon2:3300 [v2:mon2:4000,v1:mon2:4001]");
+    let list = monitors("mon host = mon1 unknown mon2:3300 [v2:mon2:4000,v1:mon2:4001]");
     assert_eq!(
         found(&list, &names()),
         [
@@ -88,12 +91,12 @@ fn a_name_is_as_many_candidates_as_it_has_addresses() {
         ]
     );
     assert_eq!(list.name_to_look_up(), Some("mon1"));
-    assert_eq!(source("mon host = 10.0.0.1").name_to_look_up(), None);
+    assert_eq!(monitors("mon host = 10.0.0.1").name_to_look_up(), None);
 }
 
 #[test]
 fn the_system_knows_the_local_host() {
-    let candidates = source("mon host = localhost:3300").candidates_blocking().unwrap();
+    let candidates = monitors("mon host = localhost:3300").resolve_blocking().unwrap();
     assert!(candidates.iter().all(|one| one.msgr2().socket.unwrap().ip().is_loopback()), "{candidates:?}");
 }
 
@@ -101,7 +104,7 @@ fn the_system_knows_the_local_host() {
 fn sections_speak_the_first_protocol_unless_they_say_otherwise() {
     let conf = "[mon]\nmon priority = 2\n[mon.a]\nmon addr = 10.0.0.1\n[mon.b]\nmon addr = v2:10.0.0.2\n\
                 mon priority = 1\nmon weight = 9\n[mon.c]\nmon addr = [v2:10.0.0.3:3300,v1:10.0.0.3:6789]\n";
-    let candidates = source(conf).find(&names()).unwrap();
+    let candidates = monitors(conf).find(&names()).unwrap();
     let expected = ["mon.b at v2:10.0.0.2:3300/0", "mon.c at [v2:10.0.0.3:3300/0,v1:10.0.0.3:6789/0]"];
     assert_eq!(candidates.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
     let order: Vec<_> = candidates.iter().map(|candidate| (candidate.priority, candidate.weight)).collect();
@@ -120,7 +123,7 @@ fn services_are_candidates_with_their_order() {
     let (short, long) = (server.conf("example.com"), server.conf("."));
     for (conf, resolv) in [("", short), ("mon dns srv name = ceph-mon_example.com", long)] {
         let names = Names { services: Box::new(move |name| dns::services(&resolv, name)), ..names() };
-        let candidates = source(conf).find(&names).unwrap();
+        let candidates = monitors(conf).find(&names).unwrap();
         let expected =
             ["mon.mon1 at v2:10.0.0.1:3300/0", "mon.mon2 at [v2:10.0.0.2:3300/0,v1:10.0.0.2:6789/0]"];
         assert_eq!(candidates.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{conf}");
@@ -131,7 +134,7 @@ fn services_are_candidates_with_their_order() {
 
 #[test]
 fn addresses_of_the_first_protocol_alone_are_an_error_of_their_own() {
-    let error = source("mon host = 10.0.0.1:6789 v1:10.0.0.2").find(&names()).unwrap_err();
+    let error = monitors("mon host = 10.0.0.1:6789 v1:10.0.0.2").find(&names()).unwrap_err();
     assert!(matches!(error, MonitorsError::LegacyOnly { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotSupported);
     assert_eq!(
@@ -144,8 +147,8 @@ fn addresses_of_the_first_protocol_alone_are_an_error_of_their_own() {
 
 #[test]
 fn every_mistake_names_the_option_the_place_and_what_to_write() {
-    let unparsed = |conf: &str| message(MonitorSource::of(&settings(conf, &[])).unwrap_err());
-    let unfound = |conf: &str| message(source(conf).find(&names()).unwrap_err());
+    let unparsed = |conf: &str| message(Monitors::of(&settings(conf, &[])).unwrap_err());
+    let unfound = |conf: &str| message(monitors(conf).find(&names()).unwrap_err());
     for (message, parts) in [
         (
             unparsed("\nmon host = 10.0.0.1:x"),
@@ -184,7 +187,7 @@ fn a_new_user_is_told_where_monitors_are_named() {
     let server = Server::start(Zone::default(), Fault::None);
     let resolv = server.conf("example.com");
     let names = Names { services: Box::new(move |name| dns::services(&resolv, name)), ..names() };
-    let error = source("").find(&names).unwrap_err();
+    let error = monitors("").find(&names).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let text = message(error);
     for part in
@@ -199,12 +202,12 @@ fn a_simulated_world_has_addresses_only() {
     let sim = Sim::new(SimConfig::seeded(7));
     let node = sim.node("client");
     let looked = async {
-        let literal = source("mon host = 10.0.0.1:3300").candidates().await.unwrap();
+        let literal = monitors("mon host = 10.0.0.1:3300").resolve().await.unwrap();
         assert_eq!(literal.len(), 1);
         for conf in ["mon host = mon1", "", "[mon.a]\nmon addr = v2:mon1"] {
-            let error = source(conf).candidates().await.unwrap_err();
-            assert!(matches!(error, MonitorsError::Simulated { .. }), "{error}");
-            assert!(message(error).contains("into mon_host"));
+            let error = monitors(conf).resolve().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotSupported);
+            assert!(error.to_string().contains("into mon_host"), "{error}");
         }
     };
     sim.block_on(&node, looked).unwrap();
@@ -214,7 +217,7 @@ fn a_simulated_world_has_addresses_only() {
 fn a_core_looks_names_up_without_blocking_itself() {
     let core = World::real()
         .start_core(CoreConfig::default(), || async {
-            let candidates = source("mon host = localhost:3300").candidates().await.unwrap();
+            let candidates = monitors("mon host = localhost:3300").resolve().await.unwrap();
             assert!(!candidates.is_empty());
         })
         .unwrap();
