@@ -8,13 +8,20 @@ use std::path::Path;
 
 use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
 
+mod auth;
+
+pub use auth::{auth_client, auth_server, keyring};
+
 /// A target: it takes any bytes, and panics when ringbd is wrong.
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("auth_client", auth_client),
+    ("auth_server", auth_server),
     ("conf_file", conf_file),
     ("image_spec", image_spec),
+    ("keyring", keyring),
     ("store_blocks", store_blocks),
     ("store_records", store_records),
 ];

@@ -32,9 +32,11 @@ pub enum AuthError {
     /// There is no ticket for the service: the monitors gave none, or it has run out.
     #[error("there is no valid ticket for the {0} service")]
     NoTicket(EntityType),
-    /// The monitors refuse a first login. They do not say whether they lack the user or have another key for it.
+    /// The monitors refuse a first login. They do not say whether they lack the user, have another key for it, or give
+    /// it no capabilities of their own.
     #[error(
-        "the monitors refuse {0}: its key is wrong, or there is no such user; compare with `ceph auth get {0}`"
+        "the monitors refuse {0}: its key is wrong, there is no such user, or it has no mon capabilities; \
+         compare with `ceph auth get {0}`"
     )]
     LoginRefused(CephUser),
     /// The monitors do not know the user.

@@ -20,9 +20,9 @@ const MAGIC: u64 = 0xff00_9cad_8826_aa55;
 /// The ciphers that keys are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
-    /// AES-128 in CBC mode: `aes`, what clusters before 2026 use.
+    /// AES-128 in CBC mode: `aes`, the only kind before Ceph 19.2.6 and 20.2.4.
     Aes128,
-    /// AES-256 with HMAC-SHA-384 as in RFC 8009: `aes256k`.
+    /// AES-256 with HMAC-SHA-384 as in RFC 8009: `aes256k`, the default of new clusters since.
     Aes256k,
 }
 
@@ -94,7 +94,7 @@ impl KeyUsage {
         match self {
             KeyUsage::ConnectionSecret => "the connection secret cannot be decrypted with the session key",
             KeyUsage::SessionKey => {
-                "the session key cannot be decrypted: the monitors have another key for this user"
+                "the session key cannot be decrypted with our key: the monitors have another one"
             }
             KeyUsage::TicketBlob => "the new ticket cannot be decrypted with the old session key",
             KeyUsage::Authorize => {
@@ -237,21 +237,22 @@ impl CryptoKey {
 
     /// As keyrings have it.
     pub fn to_base64(&self) -> Zeroizing<String> {
-        let bytes = Zeroizing::new(Encoder::to_vec(|e| self.encode(e)));
+        let mut bytes = plaintext();
+        self.encode(&mut Encoder::new(&mut bytes));
         Zeroizing::new(STANDARD.encode(&*bytes))
     }
 
     /// Encrypts what `write` writes, in an envelope by which the other end knows that the key was right.
-    pub(super) fn seal(
+    pub fn seal(
         &self,
         usage: KeyUsage,
         confounder: &Confounder,
         write: impl FnOnce(&mut Encoder<'_>),
     ) -> Vec<u8> {
-        let plain = Zeroizing::new(Encoder::to_vec(|e| {
-            e.u8(1).u64(MAGIC);
-            write(e);
-        }));
+        let mut plain = plaintext();
+        let mut e = Encoder::new(&mut plain);
+        e.u8(1).u64(MAGIC);
+        write(&mut e);
         match &self.secret {
             Secret::Aes128(secret) => aes128::encrypt(secret, &plain),
             Secret::Aes256k(secret) => aes256k::encrypt(secret, usage.number(), confounder, &plain),
@@ -259,7 +260,10 @@ impl CryptoKey {
     }
 
     /// Decrypts what [`seal`](CryptoKey::seal) gave and reads it. What `read` leaves is newer than we are.
-    pub(super) fn open<T>(
+    ///
+    /// # Errors
+    /// [`AuthError::Proof`] if it was sealed with another key, or for another use.
+    pub fn open<T>(
         &self,
         usage: KeyUsage,
         sealed: &[u8],
@@ -299,6 +303,11 @@ impl CryptoKey {
         };
         proof.as_chunks::<8>().0.iter().fold(0, |folded, word| folded ^ u64::from_le_bytes(*word))
     }
+}
+
+/// A place for what must be wiped, with room for all that is usual: a vector that grows leaves copies behind.
+fn plaintext() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(512))
 }
 
 impl fmt::Debug for CryptoKey {

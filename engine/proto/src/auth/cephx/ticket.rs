@@ -118,9 +118,10 @@ impl Tickets {
         self.skew_s
     }
 
-    /// Takes in `tickets` in place of the old ones for the same services.
+    /// Takes in `tickets` in place of the old ones for the same services. That of the authentication service comes with
+    /// logins only.
     pub(super) fn replace(&mut self, tickets: Vec<Ticket>) {
-        for ticket in tickets {
+        for ticket in tickets.into_iter().filter(|ticket| ticket.service != EntityType::Auth) {
             self.services.retain(|old| old.service != ticket.service);
             self.services.push(ticket);
         }
