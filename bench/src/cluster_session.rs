@@ -1,8 +1,8 @@
 //! From options to a client of the cluster on the calling thread.
 
+use ringbd::World;
 use ringbd::config::{ImageSpec, Settings};
 use ringbd::rados::{Cluster, ClusterConfig, IoCtx, Rados};
-use ringbd::World;
 use ringbd::runtime::CoreConfig;
 
 use crate::cli::Global;

@@ -120,8 +120,8 @@ pub use ringbd_reactor::{Buf, Region, SharedBuf, World};
 /// The cores that clients of a cluster run on: threads of their own, or the caller's, each with an executor and a ring.
 pub mod runtime {
     pub use ringbd_reactor::{
-        CoreConfig, CoreThread, Elapsed, Instant, JoinHandle, LentCore, SetupError, WaitQueue, now, random_u64, sleep,
-        spawn, spawn_detached, timeout, unix_time, yield_now,
+        CoreConfig, CoreThread, Elapsed, Instant, JoinHandle, LentCore, SetupError, WaitQueue, now,
+        random_u64, sleep, spawn, spawn_detached, timeout, unix_time, yield_now,
     };
 }
 pub use stats::{CacheStats, LATENCY_SAMPLE, Latencies, OpStats, Stats, StoreLatencies};

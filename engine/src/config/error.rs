@@ -151,7 +151,7 @@ pub(crate) fn near_matches<'a>(word: &str, candidates: impl IntoIterator<Item = 
 }
 
 /// `did you mean a, b or c?`, or nothing when nothing is near.
-pub(super) fn did_you_mean(near: &[&str]) -> Option<String> {
+pub(crate) fn did_you_mean(near: &[&str]) -> Option<String> {
     let (last, others) = near.split_last()?;
     Some(if others.is_empty() {
         format!("did you mean {last}?")

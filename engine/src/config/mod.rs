@@ -28,8 +28,8 @@ mod sources;
 
 pub use cache_mode::{CacheSettings, QemuCache, Readahead};
 pub use conf_file::{CONF_FILE_BYTES_MAX, ConfEntry, ConfFile};
-pub(crate) use error::near_matches;
 pub use error::{ConfigError, ConfigErrorKind, Result};
+pub(crate) use error::{did_you_mean, near_matches};
 pub use image_spec::{ImageSpec, SpecOption};
 pub use metavariables::Identity;
 pub use monitor_section::MonitorSection;

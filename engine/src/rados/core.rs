@@ -19,7 +19,7 @@ use ringbd_proto::msgr2::HandshakeError;
 use ringbd_proto::osd::OsdOpFront;
 use ringbd_proto::osdmap::OsdMap;
 use ringbd_proto::types::{EntityAddr, EntityType, Epoch, OsdId};
-use ringbd_reactor::{Receiver, WaitQueue, sleep, spawn_detached};
+use ringbd_reactor::{Elapsed, Receiver, WaitQueue, sleep, spawn_detached, timeout};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -260,7 +260,8 @@ impl Core {
             Err(AuthError::NoTicket(_)) => {
                 self.shared.ask_monitor(MonRequest::Tickets(service));
                 let limit = self.config().ready_timeout;
-                drop(ringbd_reactor::timeout(limit, self.news.wait()).await);
+                // New tickets and the end of the wait are both reasons to look again.
+                let _: Result<(), Elapsed> = timeout(limit, self.news.wait()).await;
                 ServiceExchange::new(&self.shared, service)
             }
             Err(error) => Err(error),

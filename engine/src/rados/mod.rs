@@ -19,11 +19,13 @@
 //! 4. Operations on one object that were asked for on one core are done in that order, through resends, moves and backoffs.
 //! 5. A lost connection, a dead OSD, an old map are nothing that a caller hears of. It waits, unless it set a limit.
 
+mod candidates;
 mod cluster;
 mod config;
 mod connection;
 mod core;
 mod credentials;
+pub mod dns;
 mod error;
 mod identity;
 mod ioctx;
@@ -39,9 +41,11 @@ mod session;
 mod shared;
 mod snapshots;
 mod status;
+mod user_key;
 
+pub use candidates::{MONITOR_CANDIDATES_MAX, MonitorCandidate, Monitors, MonitorsError};
 pub use cluster::{CORES_MAX, Cluster, Rados, Seat};
-pub use config::{ClusterConfig, Monitors};
+pub use config::ClusterConfig;
 pub use error::OpError;
 pub use ioctx::{IoCtx, Operation};
 pub use linger::{Notification, NotifyOutcome, NotifyReply, Watch, WatchNews};

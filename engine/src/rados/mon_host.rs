@@ -159,10 +159,7 @@ impl MonHostErrorKind {
 impl MonHost {
     /// The names that have to be looked up.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.monitors.iter().flatten().filter_map(|endpoint| match &endpoint.host {
-            Host::Name(name) => Some(name.as_str()),
-            Host::V4(_) | Host::V6 { .. } => None,
-        })
+        self.monitors.iter().flatten().filter_map(|endpoint| endpoint.host.name())
     }
 }
 
@@ -196,6 +193,15 @@ impl Host {
             Host::V4(ip) => Some(SocketAddr::new(IpAddr::V4(ip), 0)),
             Host::V6 { ip, scope } => Some(SocketAddr::V6(SocketAddrV6::new(ip, 0, 0, scope))),
             Host::Name(_) => None,
+        }
+    }
+
+    /// The name, if it was written as one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Host::Name(name) => Some(name),
+            Host::V4(_) | Host::V6 { .. } => None,
         }
     }
 }

@@ -26,7 +26,8 @@ impl Daemon {
         if self.child.is_some() {
             return;
         }
-        let log = File::options().create(true).append(true).open(&self.log).expect("a file in a folder of ours");
+        let log =
+            File::options().create(true).append(true).open(&self.log).expect("a file in a folder of ours");
         let copy = log.try_clone().expect("a descriptor");
         let child = self.command.stdout(Stdio::from(log)).stderr(Stdio::from(copy)).spawn();
         self.child = Some(child.unwrap_or_else(|error| panic!("{:?}: {error}", self.command)));

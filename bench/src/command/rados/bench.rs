@@ -151,7 +151,8 @@ impl Bench {
             },
             Mode::Seq | Mode::Rand => read_ledger(io).await?,
         };
-        let block = usize::try_from(ledger.block_bytes).map_err(|_| Failure::invalid("the operation is too large"))?;
+        let block = usize::try_from(ledger.block_bytes)
+            .map_err(|_| Failure::invalid("the operation is too large"))?;
         let mut data = Buf::zeroed(block);
         data.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 251) as u8);
         Ok(Run {
@@ -252,7 +253,11 @@ fn process_cpu_time() -> Duration {
 }
 
 async fn read_ledger(io: &IoCtx) -> Result<Ledger, Failure> {
-    let nothing = || Failure::invalid("there are no objects to read: run `ringbd rados bench SECONDS write --no-cleanup` first");
+    let nothing = || {
+        Failure::invalid(
+            "there are no objects to read: run `ringbd rados bench SECONDS write --no-cleanup` first",
+        )
+    };
     let (n, buf) = io.read(LEDGER, 0, Buf::zeroed(4096)).await.map_err(|error| match error {
         OpError::Errno(2) => nothing(),
         error => Failure::of("error reading the ledger", &error.of("read", "the ledger")),
@@ -343,7 +348,8 @@ impl Answer {
         let count = rates.len().max(1) as f64;
         let mean = rates.iter().sum::<f64>() / count;
         let stddev = (rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / count).sqrt();
-        let (max, min) = (rates.iter().copied().fold(0.0, f64::max), rates.iter().copied().fold(f64::MAX, f64::min));
+        let (max, min) =
+            (rates.iter().copied().fold(0.0, f64::max), rates.iter().copied().fold(f64::MAX, f64::min));
         let bandwidth = |iops: f64| iops * self.block_bytes as f64 / MIB;
         let Latency { average, stddev: spread, min: fastest, max: slowest, p99, .. } = self.latency_us;
         let s = |us: f64| us / 1e6;

@@ -18,7 +18,14 @@ pub(crate) struct Rados {
     #[arg(long, short, global = true, value_name = "POOL")]
     pool: Option<String>,
     /// The namespace in the pool
-    #[arg(long, short = 'N', global = true, value_name = "NAMESPACE", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        short = 'N',
+        global = true,
+        value_name = "NAMESPACE",
+        default_value = "",
+        hide_default_value = true
+    )]
     namespace: String,
     #[command(subcommand)]
     command: RadosCommand,

@@ -41,8 +41,9 @@ pub(super) async fn watch(io: &IoCtx, object: &str, count: Option<u64>) -> Resul
 pub(super) async fn notify(io: &IoCtx, object: &str, message: &str, timeout_s: u64) -> Result<(), Failure> {
     let limit = Duration::from_secs(timeout_s);
     let outcome = io.notify(object.as_bytes(), message.as_bytes(), limit).await;
-    let outcome = outcome
-        .map_err(|error| Failure::of(format_args!("error calling notify on {object}"), &error.of("notify", object)))?;
+    let outcome = outcome.map_err(|error| {
+        Failure::of(format_args!("error calling notify on {object}"), &error.of("notify", object))
+    })?;
     let mut text = String::new();
     for reply in &outcome.replies {
         let (watcher, bytes) = (&reply.watcher, reply.payload.len());
@@ -68,6 +69,7 @@ fn hex_dump(text: &mut String, bytes: &[u8]) {
         let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
         let shown: String =
             line.iter().map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' }).collect();
-        writeln!(text, "{:08x}  {:<47}  |{shown}|", at * 16, hex.join(" ")).expect("a string takes everything");
+        writeln!(text, "{:08x}  {:<47}  |{shown}|", at * 16, hex.join(" "))
+            .expect("a string takes everything");
     }
 }

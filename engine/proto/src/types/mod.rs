@@ -11,7 +11,7 @@ mod time;
 pub use addr::{AddrKind, EntityAddr, EntityAddrVec};
 pub use entity::{EntityName, EntityType, EntityTypes};
 pub use errno::Errno;
-pub use fsid::Fsid;
+pub use fsid::{Fsid, FsidError};
 pub use ids::{Epoch, Eversion, GlobalId, OsdId, PoolId, SnapId, Tid};
 pub use pg::{PgId, ShardId, SpgId};
 pub use time::Utime;

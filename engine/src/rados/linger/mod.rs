@@ -45,7 +45,6 @@ pub(super) struct LingerEvent {
     pub(super) cookie: u64,
     pub(super) notify_id: u64,
     pub(super) notifier: GlobalId,
-    pub(super) return_code: i32,
     pub(super) payload: Vec<u8>,
     /// The watchers' answers, encoded.
     pub(super) responses: Vec<u8>,
@@ -60,13 +59,13 @@ impl LingerEvent {
 impl Core {
     /// Brings what an OSD says to the core that it concerns.
     pub(super) fn route_watch_event(&self, event: &MWatchNotify<'_>, data: &[u8]) {
-        let MWatchNotify { event, cookie, notify_id, payload, return_code, notifier } = event;
+        // How a notification ended is said by who answered it.
+        let MWatchNotify { event, cookie, notify_id, payload, return_code: _, notifier } = event;
         let event = LingerEvent {
             event: *event,
             cookie: *cookie,
             notify_id: *notify_id,
             notifier: *notifier,
-            return_code: *return_code,
             payload: payload.to_vec(),
             responses: data.to_vec(),
         };

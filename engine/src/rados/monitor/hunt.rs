@@ -7,6 +7,7 @@
 use super::Monitor;
 use super::refusal::{final_answer, nobody_answers};
 use crate::error::Error;
+use crate::rados::candidates::MonitorCandidate;
 use crate::rados::config::ClusterConfig;
 use crate::rados::connection::{self, ConnectError, Opened, Peer};
 use crate::rados::credentials::LoginExchange;
@@ -30,6 +31,7 @@ pub(super) struct Hunt {
     failures: u32,
     began: Instant,
     interval: Duration,
+    interval_min: Duration,
     interval_max: Duration,
     backoff: f64,
 }
@@ -57,20 +59,21 @@ impl Hunt {
             failures: 0,
             began: now(),
             interval: config.mon_hunt_interval,
-            interval_max: config.mon_hunt_interval * config.mon_hunt_interval_max_multiple,
+            interval_min: config.mon_hunt_interval_min,
+            interval_max: config.mon_hunt_interval_max,
             backoff: config.mon_hunt_interval_backoff,
         }
     }
 
     /// How long to wait before the next round.
     pub(super) fn pause(&self) -> Duration {
-        match self.failures {
-            0 => Duration::ZERO,
-            rounds => {
-                let factor = self.backoff.powi(i32::try_from(rounds - 1).unwrap_or(i32::MAX).min(64));
-                self.interval.mul_f64(factor.min(1e6)).min(self.interval_max)
-            }
-        }
+        if self.failures == 0 { Duration::ZERO } else { self.round(self.failures - 1) }
+    }
+
+    /// How long a round may take, after so many failed ones.
+    fn round(&self, failed: u32) -> Duration {
+        let factor = self.backoff.powi(i32::try_from(failed).unwrap_or(i32::MAX).min(64));
+        self.interval.mul_f64(factor.min(1e6)).clamp(self.interval_min, self.interval_max)
     }
 
     /// The monitors' own map knows best who they are.
@@ -112,7 +115,11 @@ impl Monitor {
         if !self.hunt.borrow().resolved {
             let found = config.monitors.resolve().await.map_err(Some)?;
             let mut hunt = self.hunt.borrow_mut();
-            let candidate = |addr| Candidate { addr, priority: 0, weight: 0 };
+            let candidate = |found: MonitorCandidate| Candidate {
+                addr: *found.msgr2(),
+                priority: found.priority,
+                weight: found.weight,
+            };
             hunt.candidates = found.into_iter().map(candidate).collect();
             hunt.resolved = true;
         }
@@ -140,6 +147,8 @@ impl Monitor {
 
     fn try_one(self: &Rc<Monitor>, addr: EntityAddr) -> Try {
         let core = self.core.clone();
+        let hunt = self.hunt.borrow();
+        let limit = hunt.round(hunt.failures).min(core.config().ready_timeout);
         Box::pin(async move {
             let config = core.config();
             let shared = core.shared();
@@ -148,7 +157,6 @@ impl Monitor {
                 (_, _) => LoginExchange::none(config.user.clone(), shared.global_id()),
             };
             let peer = Peer { addr, kind: EntityType::Mon, num: None };
-            let limit = config.ready_timeout;
             let opened = connection::open(core.identity(), peer, &config.mon_modes, exchange, limit).await;
             opened.map_err(|error| {
                 tracing::info!(%addr, %error, "the monitor does not take us");

@@ -45,6 +45,9 @@ pub(super) fn final_answer(config: &ClusterConfig, refused: &Refused) -> Option<
 }
 
 fn method_refused(config: &ClusterConfig, refused: &Refused, refusal: &AuthBadMethod) -> Error {
+    if let Some(missing) = &config.key_missing {
+        return missing.clone();
+    }
     const EPERM: i32 = -1;
     const EACCES: i32 = -13;
     let mode_fits = config.mon_modes.iter().any(|mode| refusal.allowed_modes.contains(&mode.number()));

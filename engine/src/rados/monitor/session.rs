@@ -11,7 +11,7 @@ use ringbd_proto::message::Front;
 use ringbd_proto::mon::{MAuth, MMonCommand, MMonGetVersion, MPoolOp, PoolChange};
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
 use ringbd_proto::types::{EntityType, EntityTypes, PoolId, Tid};
-use ringbd_reactor::{Buf, fill_random, timeout};
+use ringbd_reactor::{Buf, Elapsed, fill_random, timeout};
 use std::rc::Rc;
 
 use super::requests::{CommandOutput, PoolOutcome};
@@ -30,7 +30,7 @@ pub(super) async fn keep(monitor: Rc<Monitor>) {
         let pause = monitor.hunt.borrow().pause();
         if !monitor.ended.get() && !pause.is_zero() {
             // The end of the pause and news are both reasons to go on.
-            drop(timeout(pause, monitor.news.wait()).await);
+            let _: Result<(), Elapsed> = timeout(pause, monitor.news.wait()).await;
         }
     }
 }

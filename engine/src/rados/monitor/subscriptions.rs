@@ -16,20 +16,15 @@ pub(super) struct Subscriptions {
 }
 
 /// What is wanted of the OSDs' map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Wanted {
     /// Nothing.
     Nothing,
     /// The newest, whole.
+    #[default]
     Whole,
     /// Whatever comes from this epoch on.
     From(Epoch),
-}
-
-impl Default for Wanted {
-    fn default() -> Wanted {
-        Wanted::Whole
-    }
 }
 
 impl Subscriptions {

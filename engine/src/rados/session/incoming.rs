@@ -111,7 +111,8 @@ impl Arrivals {
                 tracing::debug!(osd = self.session.osd.0, pg = %backoff.spg, "the OSD asks for quiet");
                 let (kind, ack) = (MOsdBackoff::KIND, backoff.ack());
                 let header = MessageHeader {
-                    priority: MessageHeader::PRIORITY_CLIENT_OP,
+                    // Not to overtake the operations that it is about.
+                    priority: self.session.op_priority,
                     ..MessageHeader::new(MessageType::OSD_BACKOFF, kind.version, kind.compat)
                 };
                 self.connection.send(header, |e| ack.encode(e), &Pieces::None, None);

@@ -27,7 +27,7 @@ use in_flight::{Flying, InFlight};
 use ringbd_proto::auth::ConMode;
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
 use ringbd_proto::osd::OSD_OP;
-use ringbd_proto::types::{EntityAddr, OsdId, Tid};
+use ringbd_proto::types::{EntityAddr, OsdId};
 use ringbd_reactor::{WaitQueue, spawn_detached};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -43,6 +43,8 @@ pub(super) struct Session {
     ended: Cell<bool>,
     /// Connections that stood.
     connections: Cell<u64>,
+    /// Where the OSD queues our operations.
+    op_priority: u16,
 }
 
 /// A connection that stands.
@@ -63,6 +65,7 @@ impl Session {
             news: WaitQueue::new(),
             ended: Cell::new(false),
             connections: Cell::new(0),
+            op_priority: core.config().op_priority,
         });
         spawn_detached(line::keep(core.clone(), session.clone()));
         session
@@ -93,7 +96,7 @@ impl Session {
         flying.ever_sent = true;
         let header = MessageHeader {
             tid: op.tid(),
-            priority: MessageHeader::PRIORITY_CLIENT_OP,
+            priority: self.op_priority,
             ..MessageHeader::new(MessageType::OSD_OP, OSD_OP.version, OSD_OP.compat)
         };
         connection.send(
@@ -192,10 +195,5 @@ impl Session {
             received_messages: count(|counts| &counts.received_messages),
             received_bytes: count(|counts| &counts.received_bytes),
         }
-    }
-
-    /// Tids of what is in flight here, for messages and tests.
-    pub(super) fn tids(&self) -> Vec<Tid> {
-        self.in_flight.borrow().tids()
     }
 }
