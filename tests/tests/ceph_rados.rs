@@ -96,13 +96,13 @@ fn maps_and_attributes(cluster: &Cluster) {
         ];
         io.operate_write(b"table", &ops).await.unwrap().ok().unwrap();
         // All or nothing: the second operation fails, so the first did not happen.
-        let ops = [OsdOp::WriteFull(Buf::from_slice(b"x").into()).into(), OsdOp::RmXattr(b"none".into()).into()];
-        let exclusive = [OsdOp::AssertVersion(1 << 40).into(), ops[0].clone()];
+        let write = OsdOp::WriteFull(Buf::from_slice(b"x").into()).into();
+        let exclusive = [OsdOp::AssertVersion(1 << 40).into(), write];
         assert!(io.operate_write(b"table", &exclusive).await.unwrap().ok().is_err());
         assert_eq!(io.stat(b"table").await.unwrap().size, 0);
         let reply = io.operate_read(b"table", &[OsdOp::OmapGetHeader.into()], None).await.unwrap();
         assert_eq!(reply.output(0).unwrap(), b"head");
-        let unknown = io.call(b"table", "no-such-class", "method", b"", false).await.unwrap_err();
+        let unknown = io.call(b"table", "lock", "no-such-method", b"", false).await.unwrap_err();
         assert_eq!(unknown, OpError::Errno(95));
     });
     let listed = ok(&cluster.rados(&["-p", "data", "listomapkeys", "table"]));
@@ -189,9 +189,11 @@ fn pools_and_commands(cluster: &Cluster) {
         assert_eq!(output.unwrap().result, 0);
         let io = rados.pool("made").await.unwrap();
         io.write_full(b"object", Buf::from_slice(b"x")).await.unwrap();
-        let delete = r#"{"prefix":"osd pool delete","pool":"made","pool2":"made","yes_i_really_really_mean_it":true}"#;
+        let delete =
+            r#"{"prefix":"osd pool delete","pool":"made","pool2":"made","yes_i_really_really_mean_it":true}"#;
         assert_eq!(rados.mon_command(delete, b"").await.unwrap().result, 0);
-        // Operations on a pool that goes away end, and say why.
+        rados.latest_map().await.unwrap();
+        // Operations on a pool that is gone end, and say why.
         assert_eq!(io.stat(b"object").await.unwrap_err(), OpError::NoPool);
         assert_eq!(rados.mon_command(r#"{"prefix":"no such command"}"#, b"").await.unwrap().result, -22);
     });
@@ -281,13 +283,13 @@ fn disturb(cluster: &mut Cluster, load: &Load) {
 /// Connections break all the time, in the middle of anything.
 #[test]
 fn a_verified_load_survives_cut_connections() {
-    let global = "ms inject socket failures = 300".to_owned();
+    let global = "[osd]\nms inject socket failures = 300".to_owned();
     let options = Options { osds: 2, global, ..Options::default() };
     let Some(cluster) = start_or_skip(&options) else { return };
     cluster.create_pool("data", 8);
     for options in [NOTHING, &[("ms_client_mode", "secure")]] {
         let load = Load::start(&cluster, "data", options, 2);
-        load.await_progress(4000);
+        load.await_progress(2000);
         load.finish();
     }
 }

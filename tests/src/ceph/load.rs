@@ -7,7 +7,7 @@
 
 use super::Cluster;
 use ringbd::Buf;
-use ringbd::rados::{IoCtx, OpError, Rados};
+use ringbd::rados::{GlobalId, IoCtx, OpError, Rados};
 use ringbd::runtime::{CoreThread, JoinHandle, random_u64, spawn};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -86,7 +86,8 @@ impl Load {
 
 async fn run(rados: &Rados, pool: &str, shared: &Arc<Shared>) {
     let io = rados.pool(pool).await.expect("the pool is there");
-    let workers: Vec<_> = (0..WORKERS).map(|_| spawn(work(io.clone(), shared.clone()))).collect();
+    let workers: Vec<_> =
+        (0..WORKERS).map(|_| spawn(work(io.clone(), rados.cluster().global_id(), shared.clone()))).collect();
     for worker in workers {
         worker.await;
     }
@@ -98,10 +99,10 @@ async fn run(rados: &Rados, pool: &str, shared: &Arc<Shared>) {
     rados.cluster().close();
 }
 
-async fn work(io: IoCtx, shared: Arc<Shared>) {
+async fn work(io: IoCtx, client: GlobalId, shared: Arc<Shared>) {
     let worker = shared.next_worker.fetch_add(1, Ordering::Relaxed);
-    let log = format!("log.{worker}").into_bytes();
-    let blocks = format!("blocks.{worker}").into_bytes();
+    let log = format!("log.{client}.{worker}").into_bytes();
+    let blocks = format!("blocks.{client}.{worker}").into_bytes();
     let mut latest = [0u64; BLOCKS as usize];
     let mut in_flight: VecDeque<JoinHandle<Result<(), OpError>>> = VecDeque::new();
     let mut appended = 0u64;

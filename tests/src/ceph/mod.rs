@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tracing_subscriber::EnvFilter;
 
 /// How long a cluster may take to do what it was asked.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -79,6 +80,13 @@ pub struct Cluster {
 /// Starts a cluster, or says why the test is skipped. In the gate (`CI=true`) nothing may be missing.
 #[must_use]
 pub fn start_or_skip(options: &Options) -> Option<Cluster> {
+    // What the client says of itself, for whoever looks into a failure: RUST_LOG=ringbd=debug.
+    drop(
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_default_env())
+            .with_writer(std::io::stderr)
+            .try_init(),
+    );
     let missing: Vec<&str> = PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|p| p.1).collect();
     if missing.is_empty() {
         return Some(Cluster::start(options));

@@ -6,7 +6,7 @@ use super::{Line, Session};
 use crate::rados::connection::{self, ConnectError, Opened, Peer};
 use crate::rados::core::Core;
 use ringbd_proto::types::{EntityAddr, EntityType};
-use ringbd_reactor::{Elapsed, now, timeout};
+use ringbd_reactor::{Elapsed, timeout};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
         };
         match connect(&core, &session, addr).await {
             Ok(opened) => {
-                let began = now();
+                let connection = opened.connection.clone();
                 use_it(&core, &session, addr, opened).await;
                 core.want_newer_map();
-                if began.elapsed() >= core.config().initial_backoff {
-                    // It worked for a while, so the next one may stand at once.
+                if connection.counts().received_messages.get() > 0 {
+                    // It was of use, so the next one may be at once.
                     wait = core.config().initial_backoff;
                     continue;
                 }
