@@ -17,11 +17,11 @@ pub struct MAuth<'a> {
 }
 
 impl<'a> Front<'a> for MAuth<'a> {
-    const KIND: MessageKind = MessageKind { number: 17, version: 1, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 17, version: 1, compat: 1 };
     const WHAT: &'static str = "a request of the authentication";
 
     fn encode(&self, e: &mut Encoder<'_>) {
-        paxos::encode(e);
+        paxos::encode(e, 0);
         e.u32(self.protocol).blob(self.payload).u32(self.monmap_epoch.0);
     }
 
@@ -56,7 +56,7 @@ impl MAuthReply<'_> {
 }
 
 impl<'a> Front<'a> for MAuthReply<'a> {
-    const KIND: MessageKind = MessageKind { number: 18, version: 1, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 18, version: 1, compat: 1 };
     const WHAT: &'static str = "an answer of the authentication";
 
     fn encode(&self, e: &mut Encoder<'_>) {

@@ -16,11 +16,11 @@ pub struct MMonCommand<'a> {
 }
 
 impl<'a> Front<'a> for MMonCommand<'a> {
-    const KIND: MessageKind = MessageKind { number: 50, version: 1, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 50, version: 1, compat: 1 };
     const WHAT: &'static str = "a command to the monitors";
 
     fn encode(&self, e: &mut Encoder<'_>) {
-        paxos::encode(e);
+        paxos::encode(e, 0);
         self.fsid.encode(e);
         e.count(1).string(&self.command);
     }
@@ -37,6 +37,8 @@ impl<'a> Front<'a> for MMonCommand<'a> {
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MMonCommandAck<'a> {
+    /// The version of the map that the command was about.
+    pub version: u64,
     /// How it ended. A command that the monitors do not know is EINVAL.
     pub result: i32,
     /// What to tell the user.
@@ -53,19 +55,19 @@ impl MMonCommandAck<'_> {
 }
 
 impl<'a> Front<'a> for MMonCommandAck<'a> {
-    const KIND: MessageKind = MessageKind { number: 51, version: 1, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 51, version: 1, compat: 1 };
     const WHAT: &'static str = "the answer to a command to the monitors";
 
     fn encode(&self, e: &mut Encoder<'_>) {
-        paxos::encode(e);
+        paxos::encode(e, self.version);
         e.i32(self.result).string(&self.status).count(1).string(&self.command);
     }
 
     fn decode_body(d: &mut Decoder<'a>, _: u16) -> Result<MMonCommandAck<'a>, DecodeError> {
-        paxos::decode(d)?;
+        let version = paxos::decode(d)?;
         let (result, status) = (d.i32()?, lossy(d)?);
         let command = d.list(4, lossy)?.concat().into();
-        Ok(MMonCommandAck { result, status, command })
+        Ok(MMonCommandAck { version, result, status, command })
     }
 }
 

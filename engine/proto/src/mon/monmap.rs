@@ -140,8 +140,7 @@ fn encode_mon(e: &mut Encoder<'_>, mon: &MonInfo) {
 pub struct MMonMap(pub MonMap);
 
 impl<'a> Front<'a> for MMonMap {
-    const KIND: MessageKind = MessageKind { number: 4, version: 1, compat: 0 };
-    const OLDEST: u16 = 0;
+    const KIND: MessageKind = MessageKind { number: 4, version: 1, compat: 1 };
     const WHAT: &'static str = "a message with the map of monitors";
 
     fn encode(&self, e: &mut Encoder<'_>) {
@@ -158,8 +157,7 @@ impl<'a> Front<'a> for MMonMap {
 pub struct MMonGetMap;
 
 impl<'a> Front<'a> for MMonGetMap {
-    const KIND: MessageKind = MessageKind { number: 5, version: 1, compat: 0 };
-    const OLDEST: u16 = 0;
+    const KIND: MessageKind = MessageKind { number: 5, version: 1, compat: 1 };
     const WHAT: &'static str = "a request for the map of monitors";
 
     fn encode(&self, _: &mut Encoder<'_>) {}

@@ -8,8 +8,7 @@ use crate::message::{Front, MessageKind};
 pub struct MPing;
 
 impl<'a> Front<'a> for MPing {
-    const KIND: MessageKind = MessageKind { number: 2, version: 1, compat: 0 };
-    const OLDEST: u16 = 0;
+    const KIND: MessageKind = MessageKind { number: 2, version: 1, compat: 1 };
     const WHAT: &'static str = "a ping";
 
     fn encode(&self, _: &mut Encoder<'_>) {}

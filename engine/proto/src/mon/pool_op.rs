@@ -33,6 +33,8 @@ impl PoolChange<'_> {
 /// A change to a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MPoolOp<'a> {
+    /// The newest map of the OSDs that the client has seen.
+    pub seen: Epoch,
     /// The cluster.
     pub fsid: Fsid,
     /// The pool.
@@ -51,7 +53,7 @@ impl<'a> Front<'a> for MPoolOp<'a> {
             PoolChange::CreateUnmanagedSnap => (SnapId(0), ""),
             PoolChange::DeleteUnmanagedSnap(snap) => (*snap, ""),
         };
-        paxos::encode(e);
+        paxos::encode(e, u64::from(self.seen.0));
         self.fsid.encode(e);
         e.u32(u32::try_from(self.pool.0).expect("monitors count pools from 1 up, in 31 bits"));
         // Between the change and the snapshot is an owner, behind the name a pad and a CRUSH rule: all of the past.
@@ -59,7 +61,8 @@ impl<'a> Front<'a> for MPoolOp<'a> {
     }
 
     fn decode_body(d: &mut Decoder<'a>, _: u16) -> Result<MPoolOp<'a>, DecodeError> {
-        paxos::decode(d)?;
+        let version = paxos::decode(d)?;
+        let seen = Epoch(u32::try_from(version).map_err(|_| d.invalid("an epoch beyond 32 bits"))?);
         let (fsid, pool) = (Fsid::decode(d)?, PoolId(i64::from(d.u32()?)));
         let number = d.u32()?;
         d.u64()?;
@@ -71,13 +74,15 @@ impl<'a> Front<'a> for MPoolOp<'a> {
             0x22 => PoolChange::DeleteUnmanagedSnap(snap),
             _ => return Err(d.invalid("an unknown change to a pool")),
         };
-        Ok(MPoolOp { fsid, pool, change })
+        Ok(MPoolOp { seen, fsid, pool, change })
     }
 }
 
 /// The answer. It is over for the client when its map of the OSDs is as new as `epoch`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MPoolOpReply<'a> {
+    /// The monitor's map of the OSDs.
+    pub version: u64,
     /// The cluster.
     pub fsid: Fsid,
     /// How it ended.
@@ -101,11 +106,11 @@ impl MPoolOpReply<'_> {
 }
 
 impl<'a> Front<'a> for MPoolOpReply<'a> {
-    const KIND: MessageKind = MessageKind { number: 48, version: 1, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 48, version: 1, compat: 1 };
     const WHAT: &'static str = "the answer to a change to a pool";
 
     fn encode(&self, e: &mut Encoder<'_>) {
-        paxos::encode(e);
+        paxos::encode(e, self.version);
         self.fsid.encode(e);
         e.i32(self.result).u32(self.epoch.0).optional(self.data, |e, data| {
             e.blob(data);
@@ -113,8 +118,8 @@ impl<'a> Front<'a> for MPoolOpReply<'a> {
     }
 
     fn decode_body(d: &mut Decoder<'a>, _: u16) -> Result<MPoolOpReply<'a>, DecodeError> {
-        paxos::decode(d)?;
+        let version = paxos::decode(d)?;
         let (fsid, result) = (Fsid::decode(d)?, d.i32()?);
-        Ok(MPoolOpReply { fsid, result, epoch: Epoch::decode(d)?, data: d.optional(Decoder::blob)? })
+        Ok(MPoolOpReply { version, fsid, result, epoch: Epoch::decode(d)?, data: d.optional(Decoder::blob)? })
     }
 }

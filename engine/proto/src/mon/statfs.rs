@@ -8,6 +8,8 @@ use crate::types::{Fsid, PoolId};
 /// The question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MStatfs {
+    /// The newest count that the client has seen.
+    pub seen: u64,
     /// The cluster.
     pub fsid: Fsid,
     /// The pool, or all of the cluster.
@@ -19,14 +21,13 @@ impl<'a> Front<'a> for MStatfs {
     const WHAT: &'static str = "a question for free space";
 
     fn encode(&self, e: &mut Encoder<'_>) {
-        paxos::encode(e);
+        paxos::encode(e, self.seen);
         self.fsid.encode(e);
         e.optional(self.pool, |e, pool| pool.encode(e));
     }
 
     fn decode_body(d: &mut Decoder<'a>, _: u16) -> Result<MStatfs, DecodeError> {
-        paxos::decode(d)?;
-        Ok(MStatfs { fsid: Fsid::decode(d)?, pool: d.optional(PoolId::decode)? })
+        Ok(MStatfs { seen: paxos::decode(d)?, fsid: Fsid::decode(d)?, pool: d.optional(PoolId::decode)? })
     }
 }
 
@@ -48,7 +49,7 @@ pub struct MStatfsReply {
 }
 
 impl<'a> Front<'a> for MStatfsReply {
-    const KIND: MessageKind = MessageKind { number: 14, version: 1, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 14, version: 1, compat: 1 };
     const WHAT: &'static str = "free space";
 
     fn encode(&self, e: &mut Encoder<'_>) {

@@ -14,8 +14,7 @@ pub struct MMonGetVersion<'a> {
 }
 
 impl<'a> Front<'a> for MMonGetVersion<'a> {
-    const KIND: MessageKind = MessageKind { number: 19, version: 1, compat: 0 };
-    const OLDEST: u16 = 0;
+    const KIND: MessageKind = MessageKind { number: 19, version: 1, compat: 1 };
     const WHAT: &'static str = "a question for a map's version";
 
     fn encode(&self, e: &mut Encoder<'_>) {
@@ -39,7 +38,7 @@ pub struct MMonGetVersionReply {
 }
 
 impl<'a> Front<'a> for MMonGetVersionReply {
-    const KIND: MessageKind = MessageKind { number: 20, version: 2, compat: 0 };
+    const KIND: MessageKind = MessageKind { number: 20, version: 2, compat: 2 };
     const WHAT: &'static str = "a map's version";
 
     fn encode(&self, e: &mut Encoder<'_>) {

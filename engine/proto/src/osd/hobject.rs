@@ -53,6 +53,11 @@ impl HashedObject {
         HashedObject { pool, hash, namespace, name: name.to_vec(), snap: SnapId::HEAD, key }
     }
 
+    /// The same object at a snapshot.
+    pub fn at(self, snap: SnapId) -> HashedObject {
+        HashedObject { snap, ..self }
+    }
+
     /// What was hashed in place of the name; empty if it was the name.
     pub fn key(&self) -> &[u8] {
         &self.key
@@ -210,8 +215,7 @@ mod tests {
 
     fn object(pool: i64, hash: u32, name: &[u8], snap: u64) -> Hobject {
         let locator = ObjectLocator::pool(PoolId(pool));
-        let head = HashedObject::head(&locator, name, hash);
-        Hobject::Object(HashedObject { snap: SnapId(snap), ..head })
+        Hobject::Object(HashedObject::head(&locator, name, hash).at(SnapId(snap)))
     }
 
     /// The order as it is told, part by part, on the bits of the hash from its lowest.
@@ -240,8 +244,7 @@ mod tests {
             |(pool, hash, namespace, key, name, snap)| {
                 let placement = if key.is_empty() { Placement::Name } else { Placement::Key(key) };
                 let locator = ObjectLocator { pool: PoolId(pool), namespace, placement };
-                let head = HashedObject::head(&locator, &name, hash);
-                Hobject::Object(HashedObject { snap: SnapId(snap), ..head })
+                Hobject::Object(HashedObject::head(&locator, &name, hash).at(SnapId(snap)))
             },
         );
         prop_oneof![20 => object, 1 => Just(Hobject::Max), 1 => Just(Hobject::MIN)]

@@ -1,6 +1,6 @@
 //! `MOSDOpReply`: what became of a list of operations.
 
-use super::{ObjectLocator, OpFlags, Opcode, OsdFlags};
+use super::{ObjectLocator, Opcode, OsdFlags};
 use crate::codec::{DecodeError, DecodeErrorKind, Decoder, Encoder};
 use crate::message::{FrontVersion, MessageKind, check_versions};
 use crate::types::{Epoch, Errno, Eversion, PgId};
@@ -154,8 +154,6 @@ fn decode_redirect(d: &mut Decoder<'_>) -> Result<Redirect, DecodeError> {
 pub struct OpReturn {
     /// The operation.
     pub opcode: Opcode,
-    /// Its flags.
-    pub flags: OpFlags,
     /// Its result.
     pub rval: i32,
     /// How much output it has.
@@ -188,7 +186,7 @@ pub struct OsdOpAnswer<'a> {
 }
 
 impl OsdOpAnswer<'_> {
-    /// Writes the front.
+    /// Writes the front. OSDs repeat the operations' flags and arguments, which no client reads; here they are blank.
     pub fn encode(&self, e: &mut Encoder<'_>) {
         e.blob(self.name);
         self.pg.encode(e);
@@ -197,7 +195,7 @@ impl OsdOpAnswer<'_> {
         Eversion { version: self.user_version, ..self.version }.encode(e);
         e.u32(self.epoch.0);
         e.list(self.ops.iter(), |e, op| {
-            e.u16(op.opcode.number()).u32(op.flags.bits()).zeros(OUT_LEN_AT - 6).u32(op.output_len);
+            e.u16(op.opcode.number()).zeros(OUT_LEN_AT - 2).u32(op.output_len);
         });
         e.i32(self.attempt);
         for op in self.ops {

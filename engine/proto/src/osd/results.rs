@@ -271,8 +271,8 @@ pub struct ListedObject<'a> {
 /// What [`PgNls`](super::OsdOp::PgNls) returns.
 ///
 /// A pool is listed by asking for [`Hobject::MIN`] and then for each answer's cursor, of the placement group that the
-/// cursor's hash lies in, until the cursor is [`Hobject::Max`]. At the end of a placement group the cursor is the begin of the next one
-/// in the order of objects, and the operation's result is 1.
+/// cursor's hash lies in (the request's hash is that group's number and its name is empty), until the cursor is [`Hobject::Max`]. At the end of a placement group the cursor is the begin of the next one
+/// in the order of objects, and the list's result is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObjects<'a> {
     /// Where to go on.

@@ -25,6 +25,8 @@ pub struct MWatchNotify<'a> {
     pub event: WatchEvent,
     /// The watch's number, or the notification's at its notifier.
     pub cookie: u64,
+    /// The object's version when it was notified about; clients have no use for it.
+    pub object_version: u64,
     /// The OSD's number of the notification.
     pub notify_id: u64,
     /// What the notifier sent.
@@ -52,8 +54,7 @@ impl<'a> Front<'a> for MWatchNotify<'a> {
             WatchEvent::NotifyComplete => 2,
             WatchEvent::Disconnect => 3,
         };
-        // Between the cookie and the id is a version that nobody uses.
-        e.u8(FORM).u8(event).u64(self.cookie).u64(0).u64(self.notify_id);
+        e.u8(FORM).u8(event).u64(self.cookie).u64(self.object_version).u64(self.notify_id);
         e.blob(self.payload).i32(self.return_code).u64(self.notifier.0);
     }
 
@@ -67,11 +68,10 @@ impl<'a> Front<'a> for MWatchNotify<'a> {
             3 => WatchEvent::Disconnect,
             _ => return Err(d.invalid("an unknown event of a watch")),
         };
-        let cookie = d.u64()?;
-        d.u64()?;
+        let (cookie, object_version) = (d.u64()?, d.u64()?);
         let (notify_id, payload) = (d.u64()?, d.blob()?);
         let (return_code, notifier) = (d.i32()?, GlobalId::decode(d)?);
-        Ok(MWatchNotify { event, cookie, notify_id, payload, return_code, notifier })
+        Ok(MWatchNotify { event, cookie, object_version, notify_id, payload, return_code, notifier })
     }
 }
 

@@ -151,23 +151,26 @@ impl<D: OpData> OsdOp<'_, D> {
                 Args::NONE.u8(name_length(class)).u8(name_length(method)).u8(0).u32(length(input.data_len()))
             }
             OsdOp::PgNls { max, epoch, .. } => Args::NONE.u64(*max).u32(epoch.0),
+            // Nobody reads these; they are what librados sends.
+            OsdOp::OmapGetKeys { .. }
+            | OsdOp::OmapGetVals { .. }
+            | OsdOp::OmapGetValsByKeys(_)
+            | OsdOp::OmapCmp(_)
+            | OsdOp::OmapSetVals(_)
+            | OsdOp::OmapSetHeader(_)
+            | OsdOp::OmapRmKeys(_)
+            | OsdOp::OmapRmKeyRange { .. } => {
+                Args::extent(Extent { offset: 0, length: u64::from(self.payload_len()) })
+            }
             OsdOp::Stat
             | OsdOp::ListWatchers
             | OsdOp::ListSnaps
             | OsdOp::NotifyAck { .. }
-            | OsdOp::OmapGetKeys { .. }
-            | OsdOp::OmapGetVals { .. }
             | OsdOp::OmapGetHeader
-            | OsdOp::OmapGetValsByKeys(_)
-            | OsdOp::OmapCmp(_)
             | OsdOp::GetXattrs
             | OsdOp::Delete
             | OsdOp::Create
-            | OsdOp::OmapSetVals(_)
-            | OsdOp::OmapSetHeader(_)
-            | OsdOp::OmapClear
-            | OsdOp::OmapRmKeys(_)
-            | OsdOp::OmapRmKeyRange { .. } => Args::NONE,
+            | OsdOp::OmapClear => Args::NONE,
         }
     }
 
