@@ -199,11 +199,29 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Detail { operation, object, reason, hint, .. } = &*self.0;
-        write!(f, "{operation} {object}: {reason}")?;
+        write!(f, "{operation} {}: {}", OneLine(object), OneLine(reason))?;
         match hint {
-            Some(hint) => write!(f, " ({hint})"),
+            Some(hint) => write!(f, " ({})", OneLine(hint)),
             None => Ok(()),
         }
+    }
+}
+
+/// A text in which the names and paths that it quotes cannot begin a new line or move a terminal's cursor.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(char::is_control) {
+            let (plain, control) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut chars = control.chars();
+            let first = chars.next().expect("a control character was found");
+            write!(f, "{}", first.escape_debug())?;
+            rest = chars.as_str();
+        }
+        f.write_str(rest)
     }
 }
 
@@ -222,6 +240,13 @@ mod tests {
             "open image data/foo: no such image (create it with `ringbd create data/foo --size 10G`)"
         );
         assert_eq!(error.errno(), 2);
+    }
+
+    #[test]
+    fn display_is_one_line_whatever_it_quotes() {
+        let error =
+            Error::new(ErrorKind::NotFound, "open image", "a\nb\u{1b}[2J", "no\r\nsuch é").hint("try\tc");
+        assert_eq!(error.to_string(), "open image a\\nb\\u{1b}[2J: no\\r\\nsuch é (try\\tc)");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! What is left out is filled in as clients of Ceph 16 do ([`Endpoint::addrs`]): without a protocol, port 3300 means the
 //! second messenger protocol and port 6789 the first; another port could be either; no port means each at its own. In a
-//! bracketed list of two or more, no protocol means the second.
+//! bracketed list, no protocol means the second.
 //!
 //! Where Ceph would refuse a list whose meaning is plain, it is read: white space after a comma in brackets, a protocol
 //! before a name, names among addresses, a missing port in a bracketed list.
@@ -283,17 +283,14 @@ fn monitor(part: &str) -> Result<Vec<Endpoint>, MonHostError> {
     let inner = opened.strip_suffix(']').ok_or_else(|| wrong(part, MonHostErrorKind::AfterBracket))?;
     let mut endpoints =
         parts(inner)?.into_iter().map(Endpoint::from_str).collect::<Result<Vec<Endpoint>, _>>()?;
-    match endpoints.len() {
-        0 => return Err(wrong(part, MonHostErrorKind::Empty)),
-        1 => {}
-        2..=MON_HOST_MONITORS_MAX => {
-            for endpoint in &mut endpoints {
-                endpoint.messenger.get_or_insert(Messenger::V2);
-            }
-        }
-        _ => return Err(wrong(part, MonHostErrorKind::TooMany)),
+    for endpoint in &mut endpoints {
+        endpoint.messenger.get_or_insert(Messenger::V2);
     }
-    Ok(endpoints)
+    match endpoints.len() {
+        0 => Err(wrong(part, MonHostErrorKind::Empty)),
+        1..=MON_HOST_MONITORS_MAX => Ok(endpoints),
+        _ => Err(wrong(part, MonHostErrorKind::TooMany)),
+    }
 }
 
 /// Whether what follows an opening bracket is one address in brackets, and not a list.

@@ -9,11 +9,14 @@ use std::io;
 use std::path::Path;
 
 use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
+use ringbd::rados::ClusterConfig;
 pub use wire::{wire_client, wire_crc, wire_secure, wire_server};
 
 mod auth;
+mod mon_host;
 
 pub use auth::{auth_client, auth_server, keyring};
+pub use mon_host::{dns_answer, mon_host};
 
 /// A target: it takes any bytes, and panics when ringbd is wrong.
 pub type Target = fn(&[u8]);
@@ -23,8 +26,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("auth_client", auth_client),
     ("auth_server", auth_server),
     ("conf_file", conf_file),
+    ("dns_answer", dns_answer),
     ("image_spec", image_spec),
     ("keyring", keyring),
+    ("mon_host", mon_host),
     ("store_blocks", store_blocks),
     ("store_records", store_records),
     ("wire_client", wire_client),
@@ -76,11 +81,16 @@ pub fn store_records(bytes: &[u8]) {
     ringbd::store::fuzz_records(key, value);
 }
 
-/// Resolves settings where every configuration file has the given contents.
+/// Resolves settings where every file has the given contents: the configuration, and the keyring of its cluster.
 fn resolve(spec: &ImageSpec, conf: &[u8]) {
     let read = |_: &Path| -> io::Result<Vec<u8>> { Ok(conf.to_vec()) };
     match Settings::load_with(spec, &Sources::default(), &read) {
-        Ok(settings) => assert!(!settings.cache().to_string().is_empty()),
+        Ok(settings) => {
+            assert!(!settings.cache().to_string().is_empty());
+            if let Err(error) = ClusterConfig::load_with(&settings, &read) {
+                assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
         Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
     }
 }

@@ -4,6 +4,9 @@
 //! `[mon.NAME]` sections of the configuration file, DNS SRV records (`_ceph-mon._tcp`, after `mon_dns_srv_name`). Once a
 //! monitor answered, its map takes the place of all this.
 //!
+//! Three things are read more kindly than there: a section's address may be a list in brackets, `v2:` without a port means
+//! 3300 in a section too, and SRV records may point outside their domain, or to one host at several ports.
+//!
 //! Host names are looked up by the system. A name with several addresses is several candidates, because it may stand for
 //! as many monitors; so are the addresses of an SRV record's target. Names that are unknown are passed over while there
 //! are others.
