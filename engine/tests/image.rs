@@ -287,6 +287,30 @@ fn a_lent_core_hits_too() {
     }
 }
 
+#[test]
+fn an_engine_ends_when_its_last_handle_is_dropped_on_one_of_its_own_cores() {
+    for cores in [1, 3] {
+        let bed = Bed::new(16 << 20, 20);
+        let engine = bed.engine(Cores::Own(cores));
+        let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+        let (alone, others_gone) = std::sync::mpsc::channel::<()>();
+        let (sender, ended) = std::sync::mpsc::channel();
+        let last = (engine.clone(), image.clone());
+        image.submit(Request::write(0, pattern(1, 4096)), move |result, _| {
+            others_gone.recv().unwrap();
+            drop(last);
+            sender.send(result).unwrap();
+        });
+        drop((engine, image));
+        alone.send(()).unwrap();
+        assert_eq!(ended.recv().expect("the core lives on after the drop").unwrap(), 4096);
+        // The core that dropped it ends by itself, and with it the store is closed.
+        while Store::open(&World::real(), &bed.store_dir(), OpenMode::ReadWrite).is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// Any executor will do; this is the smallest.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
