@@ -10,6 +10,7 @@ mod guests;
 mod lent;
 pub(crate) mod message;
 mod outbox;
+pub(crate) mod reply;
 pub(crate) mod request_end;
 pub(crate) mod roster;
 mod route;
