@@ -1,11 +1,6 @@
 //! From an argument to an open store or image: the settings, the store's lock, an engine of its own.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 
 use ringbd::config::{ImageSpec, Settings};
 use ringbd::store::{CreateStore, ImageName, OpenMode, Store, StoreError};
@@ -93,10 +88,7 @@ impl Session {
         let fail = |error: &ringbd::Error| {
             Failure::of(format_args!("error opening image {}", self.spec.image), error)
         };
-        let cores = match self.settings.core_list() {
-            [] => Cores::Own(self.settings.cores().max(1)),
-            cpus => Cores::OnCpus(cpus.to_vec()),
-        };
+        let cores = Cores::own(&self.settings);
         let engine = EngineOptions { cores, spin: self.settings.spin(), world: World::real() };
         let engine = Engine::start(store, engine).map_err(|error| fail(&error))?;
         engine.open(&self.spec, options).map_err(|error| fail(&error))
@@ -111,23 +103,4 @@ pub(crate) fn pool_failure(pool: &str, error: &StoreError) -> Failure {
 /// The directory of a store that a command makes or checks.
 pub(crate) fn store_dir(global: &Global) -> Result<PathBuf, Failure> {
     Session::on_store(global)?.store_dir().map(Path::to_owned)
-}
-
-/// Waits on the calling thread until a future of the engine is done.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
 }

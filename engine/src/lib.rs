@@ -5,8 +5,9 @@
 //!
 //! # Reading and writing
 //!
-//! Every operation is a [`Request`], and there are three ways to wait for its end: a future that any executor can await, a
-//! blocking call, and a callback. All three may be used from any thread.
+//! Every operation is a [`Request`], and there are four ways to wait for its end: a future that any executor can await, a
+//! blocking call, a callback, and a [`CompletionQueue`] for a thread that has many requests under way. All of them may be
+//! used from any thread.
 //!
 //! ```
 //! use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
@@ -112,8 +113,8 @@ pub mod store;
 pub use engine::{CORES_MAX, Core, CoreNo, Cores, Engine, EngineOptions};
 pub use error::{Error, ErrorKind, Result};
 pub use image::{
-    Access, Blocking, Completion, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op, OpenOptions, Pending,
-    PendingIo, Request,
+    Access, Blocking, Completion, CompletionQueue, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op,
+    OpenOptions, Pending, PendingIo, Request,
 };
 pub use ringbd_reactor::{Buf, Region, SharedBuf, World};
 

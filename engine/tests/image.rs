@@ -4,7 +4,9 @@
 
 use ringbd::config::{ImageSpec, QemuCache, Settings, Sources};
 use ringbd::store::{CreateImage, CreateStore, ImageName, OpenMode, Store};
-use ringbd::{Buf, Cores, Engine, EngineOptions, ErrorKind, Image, OpenOptions, Request, World};
+use ringbd::{
+    Buf, CompletionQueue, Cores, Engine, EngineOptions, ErrorKind, Image, OpenOptions, Request, World,
+};
 use std::path::Path;
 
 struct Bed {
@@ -285,6 +287,123 @@ fn a_lent_core_hits_too() {
             core.wait(None);
         }
     }
+}
+
+#[test]
+fn an_engine_ends_when_its_last_handle_is_dropped_on_one_of_its_own_cores() {
+    for cores in [1, 3] {
+        let bed = Bed::new(16 << 20, 20);
+        let engine = bed.engine(Cores::Own(cores));
+        let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+        let (alone, others_gone) = std::sync::mpsc::channel::<()>();
+        let (sender, ended) = std::sync::mpsc::channel();
+        let last = (engine.clone(), image.clone());
+        image.submit(Request::write(0, pattern(1, 4096)), move |result, _| {
+            others_gone.recv().unwrap();
+            drop(last);
+            sender.send(result).unwrap();
+        });
+        drop((engine, image));
+        alone.send(()).unwrap();
+        assert_eq!(ended.recv().expect("the core lives on after the drop").unwrap(), 4096);
+        // The core that dropped it ends by itself, and with it the store is closed.
+        while Store::open(&World::real(), &bed.store_dir(), OpenMode::ReadWrite).is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn threads_that_are_no_cores_collect_what_they_began() {
+    let bed = Bed::new(64 << 20, 20);
+    let engine = bed.engine(Cores::Own(2));
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    let threads: Vec<_> = (0..3u64)
+        .map(|thread| {
+            let image = image.clone();
+            std::thread::spawn(move || {
+                let mut queue = CompletionQueue::new();
+                let place = |token: u64| thread * (16 << 20) + token * 8192;
+                for token in 0..1000 {
+                    queue.submit(&image, Request::write(place(token), pattern(token, 4096)), token);
+                }
+                assert!(collect(&mut queue, 1000).iter().all(|(len, _)| *len == 4096));
+                assert!(queue.is_empty());
+                for token in 0..1000 {
+                    queue.submit(&image, Request::read(place(token), Buf::zeroed(4096)), token);
+                }
+                for (token, (_, buf)) in collect(&mut queue, 1000).into_iter().enumerate() {
+                    assert!(*buf == *pattern(token as u64, 4096), "thread {thread} block {token}");
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    image.blocking().invalidate_cache().unwrap();
+    assert_eq!(read(&image, 0, 4096), *pattern(0, 4096));
+    image.blocking().close().unwrap();
+}
+
+/// So many completions, in the order of their tokens.
+fn collect(queue: &mut CompletionQueue, count: usize) -> Vec<(u64, Buf)> {
+    let mut done = std::collections::BTreeMap::new();
+    while done.len() < count {
+        match queue.next_completion() {
+            Some(end) => assert!(done.insert(end.token, (end.result.unwrap(), end.buf)).is_none()),
+            None => queue.wait(None),
+        }
+    }
+    done.into_values().collect()
+}
+
+#[test]
+fn a_queue_is_told_of_an_engine_without_cores() {
+    let bed = Bed::new(1 << 20, 20);
+    let engine = bed.engine(Cores::Lent(1));
+    let image = engine.open(&spec(), &options(QemuCache::None, &[])).unwrap();
+    let mut queue = CompletionQueue::new();
+    queue.submit(&image, Request::read(0, Buf::zeroed(512)), 7);
+    let end = queue.next_completion().unwrap();
+    assert_eq!((end.token, end.buf.len(), end.result.unwrap_err().kind()), (7, 512, ErrorKind::Closed));
+}
+
+#[test]
+fn a_queue_is_told_of_requests_that_an_engine_did_not_get_to() {
+    let bed = Bed::new(1 << 20, 20);
+    let engine = bed.engine(Cores::Lent(1));
+    let image = engine.open(&spec(), &options(QemuCache::None, &[])).unwrap();
+    let mut queue = CompletionQueue::new();
+    let core = engine.lend().unwrap();
+    queue.submit(&image, Request::read(0, Buf::zeroed(512)), 7);
+    // The core leaves without having been polled; its mailbox is parked for the next one, and there is none.
+    drop(core);
+    drop((image, engine));
+    queue.wait(None);
+    let end = queue.next_completion().unwrap();
+    assert_eq!(end.token, 7);
+}
+
+#[test]
+fn the_settings_say_how_many_cores_and_on_which_cpus() {
+    let of = |options: &[(&str, &str)]| {
+        let sources = options.iter().fold(Sources::default(), |s, (key, value)| s.with_option(*key, *value));
+        Cores::own(&Settings::load(&spec().with_option("conf", empty_conf()), &sources).unwrap())
+    };
+    assert_eq!(of(&[]), Cores::Own(1));
+    assert_eq!(of(&[("ringbd_cores", "3")]), Cores::Own(3));
+    assert_eq!(of(&[("ringbd_core_list", "0,2-3")]), Cores::OnCpus(vec![0, 2, 3]));
+    assert_eq!(of(&[("ringbd_core_list", "0,2-3"), ("ringbd_cores", "2")]), Cores::OnCpus(vec![0, 2]));
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    assert!(matches!(of(&[("ringbd_cores", "0")]), Cores::Own(count) if count >= cpus.min(64)));
+}
+
+#[test]
+fn a_cpu_that_is_not_there_is_named() {
+    let bed = Bed::new(1 << 20, 20);
+    let store = Store::open(&World::real(), &bed.store_dir(), OpenMode::ReadWrite).unwrap();
+    let options = EngineOptions { cores: Cores::OnCpus(vec![8191]), ..EngineOptions::default() };
+    let error = Engine::start(store, options).map(drop).unwrap_err();
+    assert!(error.to_string().contains("CPU 8191"), "{error}");
 }
 
 /// Any executor will do; this is the smallest.

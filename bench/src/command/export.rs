@@ -8,7 +8,7 @@ use super::import::uncached;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::session::{Session, block_on};
+use crate::session::Session;
 use crate::transfer::{self, Target};
 
 /// Copy an image to a file; zeros become holes.
@@ -43,6 +43,6 @@ impl Export {
             }
         }
         exported?;
-        block_on(image.close()).map_err(|error| Failure::of("export error", &error))
+        image.blocking().close().map_err(|error| Failure::of("export error", &error))
     }
 }

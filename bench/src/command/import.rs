@@ -9,7 +9,7 @@ use super::create::Shape;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::session::{Session, block_on};
+use crate::session::Session;
 use crate::transfer::{self, Source};
 
 /// Make an image from a file; zeros stay unallocated.
@@ -71,7 +71,7 @@ fn fill(
     };
     transfer::import(source, &image, &mut |done| bar.set(done))?;
     bar.finish();
-    block_on(image.close()).map_err(|error| Failure::of("import failed", &error))
+    image.blocking().close().map_err(|error| Failure::of("import failed", &error))
 }
 
 /// How a transfer opens its image: it reads and writes each byte once, so without a cache unless the

@@ -8,7 +8,6 @@ use super::source::Source;
 use super::zeros::data_runs;
 use super::{CHUNK_BYTES, DEPTH};
 use crate::failure::Failure;
-use crate::session::block_on;
 
 /// An image that grows with a stream grows to this at first, then doubles.
 const GROW_BYTES_MIN: u64 = 1 << 30;
@@ -47,7 +46,7 @@ pub(crate) fn import(
 }
 
 fn resize(image: &Image, size: u64) -> Result<(), Failure> {
-    block_on(image.resize(size)).map_err(|error| Failure::of("import failed", &error))
+    image.blocking().resize(size).map_err(|error| Failure::of("import failed", &error))
 }
 
 /// Writes under way.

@@ -78,7 +78,15 @@ impl CoreThread {
         }
     }
 
-    /// Waits until the core has ended. Blocks.
+    /// Whether the caller runs on this core, which therefore cannot be joined.
+    pub fn is_current(&self) -> bool {
+        match &self.inner {
+            Inner::Thread(thread) => thread.thread().id() == std::thread::current().id(),
+            Inner::Sim(core) => core.is_current(),
+        }
+    }
+
+    /// Waits until the core has ended. Blocks, so it is not for the core itself.
     pub fn join(self) -> Result<(), CorePanicked> {
         match self.inner {
             Inner::Thread(thread) => thread.join().map_err(|panic| CorePanicked::from_payload(&*panic)),

@@ -215,6 +215,21 @@ fn a_panic_ends_its_core_and_is_told() {
 }
 
 #[test]
+fn a_core_knows_its_own_thread() {
+    let (sender, mut receiver) = mailbox::<ringbd_reactor::CoreThread>();
+    let (answer, answered) = std::sync::mpsc::channel();
+    let thread = World::real()
+        .start_core(config(None, Duration::ZERO), move || async move {
+            let own = receiver.recv().await.unwrap();
+            answer.send(own.is_current()).unwrap();
+        })
+        .unwrap();
+    assert!(!thread.is_current());
+    sender.send(thread);
+    assert!(answered.recv().unwrap());
+}
+
+#[test]
 fn tasks_left_are_dropped_when_main_returns() {
     struct Told(Arc<AtomicBool>);
     impl Drop for Told {

@@ -1,5 +1,6 @@
 //! What cores say to each other, and what other threads say to a core.
 
+use super::reply::Reply;
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
 use crate::cache::Extent;
@@ -49,9 +50,6 @@ pub(crate) struct Answer {
     pub(crate) buf: Buf,
     pub(crate) done: ShardSet,
 }
-
-/// How a request that came from outside learns its end; runs on the core that did it.
-pub(crate) type Reply = Box<dyn FnOnce(Result<u64>, Buf) + Send>;
 
 /// Something for a core to do on its own thread.
 pub(crate) type Work = Box<dyn FnOnce(&Rc<CoreState>) + Send>;

@@ -10,6 +10,7 @@ mod guests;
 mod lent;
 pub(crate) mod message;
 mod outbox;
+pub(crate) mod reply;
 pub(crate) mod request_end;
 pub(crate) mod roster;
 mod route;
@@ -32,6 +33,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// A running engine. Clones are handles of the same engine; it ends with the last handle, image and core.
+///
+/// Its own cores have ended, and its store is closed, when that last one is dropped; except where it is dropped on one of
+/// these cores, in a callback, which then ends after the callback.
 #[derive(Clone)]
 pub struct Engine(Arc<EngineInner>);
 
@@ -93,7 +97,8 @@ impl Drop for EngineInner {
             roster.send(*core, Message::Stop);
         }
         for (core, thread) in threads {
-            if thread.join().is_err() {
+            // A core that drops the engine in a callback cannot wait for itself; `Stop` is in its mailbox.
+            if !thread.is_current() && thread.join().is_err() {
                 tracing::error!(core = core.0, "a core of the engine panicked");
             }
         }

@@ -1,6 +1,6 @@
 //! How a request ends: as a completion that the core's owner collects, or by telling somebody elsewhere.
 
-use super::message::Reply;
+use super::reply::Reply;
 use crate::error::Result;
 use crate::image::request::{Completion, Op};
 use ringbd_reactor::{Buf, Instant, WaitQueue};
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 pub(crate) enum End {
     /// Into the completions of this core, with the caller's token.
     Token(u64),
-    /// To a closure of whoever asked.
+    /// To whoever asked, on a thread that is no core.
     Reply(Reply),
 }
 

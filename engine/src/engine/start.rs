@@ -5,6 +5,7 @@ use super::roster::EngineShared;
 use super::state::CoreState;
 use super::topology::{CORES_MAX, CoreNo};
 use super::{Engine, EngineInner};
+use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 use ringbd_reactor::{CoreConfig, CoreThread, Receiver, SetupError, World, spawn_detached};
@@ -22,6 +23,18 @@ pub enum Cores {
     /// None: callers lend theirs with [`Engine::lend`], about so many. An image's cache is shared out evenly to at least
     /// so many cores.
     Lent(usize),
+}
+
+impl Cores {
+    /// Threads of the engine's own, as `ringbd_cores` and `ringbd_core_list` say.
+    #[must_use]
+    pub fn own(settings: &Settings) -> Self {
+        match (settings.cores(), settings.core_list()) {
+            (0, []) => Self::Own(ringbd_reactor::allowed_cpus().len().clamp(1, CORES_MAX)),
+            (count, []) => Self::Own(count),
+            (count, cpus) => Self::OnCpus(cpus.iter().copied().take(count).collect()),
+        }
+    }
 }
 
 /// How to start an [`Engine`].
@@ -63,6 +76,7 @@ impl Engine {
             Cores::Own(count) => first_cpus(check_count(count)?),
             Cores::OnCpus(cpus) => {
                 check_count(cpus.len())?;
+                check_allowed(&cpus, &world)?;
                 cpus.into_iter().map(Some).collect()
             }
         };
@@ -103,6 +117,21 @@ fn check_count(count: usize) -> Result<usize> {
     }
     Err(Error::new(ErrorKind::InvalidInput, "start", "engine", format!("{count} cores"))
         .hint(format!("ringbd_cores takes 1 to {CORES_MAX}")))
+}
+
+/// A thread that cannot be pinned where its user wants it would measure, or disturb, something else.
+fn check_allowed(cpus: &[usize], world: &World) -> Result<()> {
+    let allowed = ringbd_reactor::allowed_cpus();
+    let outside = cpus.iter().find(|cpu| !allowed.contains(cpu)).filter(|_| !world.is_simulated());
+    let Some(cpu) = outside else { return Ok(()) };
+    let allowed: Vec<String> = allowed.iter().map(usize::to_string).collect();
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        "start",
+        "core",
+        format!("this process may not run on CPU {cpu}"),
+    )
+    .hint(format!("choose among {}, see also `taskset -pc $$`", allowed.join(","))))
 }
 
 /// The CPUs that this process may run on, in order; a core without one of its own floats.

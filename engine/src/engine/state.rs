@@ -185,7 +185,7 @@ impl CoreState {
         self.stats.end(finish.op, finish.started, &result);
         match finish.end {
             End::Token(token) => self.completions.push(token, result, buf),
-            End::Reply(reply) => reply(result, buf),
+            End::Reply(reply) => reply.give(result, buf),
         }
     }
 }

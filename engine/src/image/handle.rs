@@ -1,8 +1,8 @@
-//! The handle of an open image: one operation, one call, in three forms.
+//! The handle of an open image: one operation, one call, in four forms.
 //!
 //! Every operation is a [`Request`]. `submit` takes a callback (for C-like hosts), the `*_at` functions return futures
-//! that any executor can await, and [`Image::blocking`] waits on the calling thread. All go to a core of the image's
-//! engine by mailbox. A thread that is itself a core uses [`Core::submit`](crate::Core::submit) instead.
+//! that any executor can await, [`Image::blocking`] waits on the calling thread, and a
+//! [`CompletionQueue`](crate::CompletionQueue) collects many. All go to a core of the image's engine by mailbox. A thread that is itself a core uses [`Core::submit`](crate::Core::submit) instead.
 
 use super::pending::{Pending, PendingIo, core_gone};
 use super::request::Request;
@@ -10,10 +10,11 @@ use super::shared::{Access, ImageShared};
 use crate::config::CacheSettings;
 use crate::engine::Engine;
 use crate::engine::message::Message;
+use crate::engine::reply::Reply;
 use crate::engine::state::CoreState;
 use crate::engine::topology::ShardNo;
 use crate::error::{ErrorKind, Result};
-use ringbd_reactor::Buf;
+use ringbd_reactor::{Buf, block_on};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -78,17 +79,22 @@ impl Image {
 
     /// Begins a request; `reply` runs on one of the engine's cores when it ended, and must not block.
     pub fn submit(&self, request: Request, reply: impl FnOnce(Result<u64>, Buf) + Send + 'static) {
+        self.start(request, Reply::Callback(Box::new(reply)));
+    }
+
+    /// Sends a request to the home core of its first object.
+    pub(crate) fn start(&self, request: Request, reply: Reply) {
         let shared = &self.0.shared;
         let roster = self.0.engine.shared().roster();
         let first = shared.layout.first(request.offset, request.len);
         match roster.topology.owner(ShardNo::of(shared.id, first.object)) {
             Some(core) => {
-                let message = Message::Start { image: shared.clone(), request, reply: Box::new(reply) };
-                roster.send(core, message);
+                roster.send(core, Message::Start { image: shared.clone(), request, reply });
             }
             None => {
                 let error = shared.error(ErrorKind::Closed, request.op.name(), "the engine has no core");
-                reply(Err(error.hint("lend it a thread, or start it with cores of its own")), request.buf);
+                let error = error.hint("lend it a thread, or start it with cores of its own");
+                reply.give(Err(error), request.buf);
             }
         }
     }
@@ -257,5 +263,32 @@ impl Blocking<'_> {
     /// EIO when a write that was acknowledged before could not be made durable.
     pub fn flush(&self) -> Result<()> {
         self.request(Request::flush()).0.map(|_| ())
+    }
+
+    /// As [`Image::resize`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Image::resize`].
+    pub fn resize(&self, size: u64) -> Result<()> {
+        block_on(self.0.resize(size))
+    }
+
+    /// As [`Image::invalidate_cache`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Image::invalidate_cache`].
+    pub fn invalidate_cache(&self) -> Result<()> {
+        block_on(self.0.invalidate_cache())
+    }
+
+    /// As [`Image::close`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Image::close`].
+    pub fn close(&self) -> Result<()> {
+        block_on(self.0.close())
     }
 }

@@ -1,5 +1,6 @@
 //! Images: opening them, and reading and writing them from any thread, executor or core.
 
+mod completion_queue;
 pub(crate) mod core_image;
 pub(crate) mod extent;
 mod handle;
@@ -11,6 +12,7 @@ mod resize;
 pub(crate) mod shard_load;
 pub(crate) mod shared;
 
+pub use completion_queue::CompletionQueue;
 pub use extent::{ORDER_DEFAULT, ORDER_MAX, ORDER_MIN};
 pub use handle::{Blocking, Image};
 pub use open::OpenOptions;
@@ -19,3 +21,4 @@ pub use request::{Completion, Op, Request};
 pub use shared::Access;
 
 pub(crate) use handle::ImageInner;
+pub(crate) use pending::core_gone;

@@ -31,7 +31,7 @@ impl Future for Pending {
 }
 
 /// The core ended before the request: only when an engine is torn down under a request.
-pub(super) fn core_gone() -> (Result<u64>, Buf) {
+pub(crate) fn core_gone() -> (Result<u64>, Buf) {
     let error = Error::new(ErrorKind::Closed, "finish", "request", "the engine ended before the request did");
     (Err(error), Buf::empty())
 }

@@ -268,6 +268,20 @@ impl SimCoreThread {
         SimCoreThread { world, id }
     }
 
+    /// Whether the caller runs on this core, or on one that this core waits for.
+    pub(crate) fn is_current(&self) -> bool {
+        self.scheduler().is_some_and(|scheduler| {
+            scheduler.runners.borrow().iter().any(|runner| runner.id == self.id && runner.running.get())
+        })
+    }
+
+    fn scheduler(&self) -> Option<Rc<Scheduler>> {
+        SIMULATIONS.with_borrow(|all| {
+            let mut all = all.iter().filter_map(Weak::upgrade);
+            all.find(|scheduler| Arc::ptr_eq(&scheduler.shared, &self.world.shared))
+        })
+    }
+
     /// Runs the other cores until this one has ended, as if the caller's thread stood still meanwhile.
     pub(crate) fn join(self) -> Result<(), CorePanicked> {
         let shared = &self.world.shared;
@@ -279,10 +293,7 @@ impl SimCoreThread {
             if self.world.alive(|_| ()).is_err() {
                 return Err(CorePanicked::from_payload(&"its simulated node is dead"));
             }
-            let scheduler = SIMULATIONS.with_borrow(|all| {
-                all.iter().filter_map(Weak::upgrade).find(|scheduler| Arc::ptr_eq(&scheduler.shared, shared))
-            });
-            let Some(scheduler) = scheduler else {
+            let Some(scheduler) = self.scheduler() else {
                 return Err(CorePanicked::from_payload(&"its simulation has ended"));
             };
             scheduler.bury_the_dead();

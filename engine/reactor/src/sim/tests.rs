@@ -121,6 +121,21 @@ fn ring_of_cores(sim: &Sim, world: &World) -> u64 {
 }
 
 #[test]
+fn a_simulated_core_knows_its_own_thread() {
+    let (sim, world) = sim(5);
+    let (sender, mut receiver) = mailbox::<crate::thread::CoreThread>();
+    let (answer, mut answered) = mailbox();
+    let main = move || async move { answer.send(receiver.recv().await.map(|own| own.is_current())) };
+    let thread = world.start_core(CoreConfig::default(), main).unwrap();
+    let told = sim.block_on(&world, async move {
+        assert!(!thread.is_current());
+        sender.send(thread);
+        answered.recv().await
+    });
+    assert_eq!(told.unwrap(), Some(Some(true)));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let mut hashes = BTreeSet::new();
     for seed in 0..200 {
