@@ -21,6 +21,8 @@ use crate::size::parse_bytes;
 /// The object that says what a write run left behind.
 const LEDGER: &[u8] = b"ringbd_bench_ledger";
 const MIB: f64 = 1048576.0;
+/// The longest latency that is told apart: an hour.
+const LATENCY_MAX_US: u64 = 3_600_000_000;
 
 /// Measure writing, then reading, of whole objects.
 #[derive(Debug, clap::Args)]
@@ -53,8 +55,28 @@ enum Mode {
     Write,
     /// Read them in that order
     Seq,
-    /// Read them in any order
+    /// Read blocks of them in any order
     Rand,
+    /// Write blocks of them in any order
+    Randwrite,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Write => "write",
+            Mode::Seq => "seq",
+            Mode::Rand => "rand",
+            Mode::Randwrite => "randwrite",
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self {
+            Mode::Write | Mode::Randwrite => "writes",
+            Mode::Seq | Mode::Rand => "reads",
+        }
+    }
 }
 
 /// What a write run left behind.
@@ -149,7 +171,7 @@ impl Bench {
                 object_bytes,
                 block_bytes: self.block_size,
             },
-            Mode::Seq | Mode::Rand => read_ledger(io).await?,
+            Mode::Seq | Mode::Rand | Mode::Randwrite => read_ledger(io).await?,
         };
         let block = usize::try_from(ledger.block_bytes)
             .map_err(|_| Failure::invalid("the operation is too large"))?;
@@ -163,7 +185,9 @@ impl Bench {
             data: data.into(),
             started: Cell::new(0),
             finished: Cell::new(0),
-            latencies: RefCell::new(Histogram::new(3).expect("three digits are a valid precision")),
+            latencies: RefCell::new(
+                Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).expect("the bounds are valid constants"),
+            ),
             last_us: Cell::new(0),
             over: Cell::new(false),
             failed: RefCell::new(None),
@@ -172,7 +196,7 @@ impl Bench {
 
     fn announce(&self, run: &Run) -> Result<(), Failure> {
         let Ledger { block_bytes, object_bytes, prefix, .. } = &run.ledger;
-        let what = if self.mode == Mode::Write { "writes" } else { "reads" };
+        let what = self.mode.verb();
         print(&format!(
             "Maintaining {} concurrent {what} of {block_bytes} bytes to objects of size {object_bytes} for up to {} \
              seconds\nObject prefix: {prefix}\n  sec Cur ops   started  finished  avg MB/s  cur MB/s last lat(s)  avg lat(s)\n",
@@ -218,11 +242,7 @@ impl Bench {
         let (operations, latencies) = (run.finished.get(), run.latencies.borrow());
         let iops = operations as f64 / seconds;
         Answer {
-            mode: match self.mode {
-                Mode::Write => "write",
-                Mode::Seq => "seq",
-                Mode::Rand => "rand",
-            },
+            mode: self.mode.name(),
             seconds,
             operations,
             block_bytes: run.ledger.block_bytes,
@@ -279,7 +299,7 @@ async fn work(run: Rc<Run>) {
         let name = run.name(object);
         let began = now();
         let done = match run.mode {
-            Mode::Write => run.io.write(&name, offset, run.data.clone()).await,
+            Mode::Write | Mode::Randwrite => run.io.write(&name, offset, run.data.clone()).await,
             Mode::Seq | Mode::Rand => match run.io.read(&name, offset, buf).await {
                 Ok((_, back)) => {
                     buf = back;
@@ -317,7 +337,7 @@ impl Run {
     /// Where the `nth` operation goes.
     fn place(&self, nth: u64) -> (u64, u64) {
         let nth = match self.mode {
-            Mode::Rand => random_u64() % (self.ledger.objects * self.blocks()),
+            Mode::Rand | Mode::Randwrite => random_u64() % (self.ledger.objects * self.blocks()),
             Mode::Write if self.grows => nth,
             Mode::Write | Mode::Seq => nth % (self.ledger.objects * self.blocks()),
         };
@@ -343,7 +363,7 @@ impl Run {
 
 impl Answer {
     fn plain(&self) -> String {
-        let (verb, noun) = if self.mode == "write" { ("writes", "Write") } else { ("reads", "Read") };
+        let (verb, noun) = if self.mode.ends_with("write") { ("writes", "Write") } else { ("reads", "Read") };
         let rates = &self.per_second_iops;
         let count = rates.len().max(1) as f64;
         let mean = rates.iter().sum::<f64>() / count;

@@ -60,7 +60,7 @@ impl Core {
     /// Brings what an OSD says to the core that it concerns.
     pub(super) fn route_watch_event(&self, event: &MWatchNotify<'_>, data: &[u8]) {
         // How a notification ended is said by who answered it.
-        let MWatchNotify { event, cookie, notify_id, payload, return_code: _, notifier } = event;
+        let MWatchNotify { event, cookie, notify_id, payload, return_code: _, notifier, .. } = event;
         let event = LingerEvent {
             event: *event,
             cookie: *cookie,

@@ -107,7 +107,8 @@ impl Monitor {
                 );
             }
             Question::PoolOp { pool, change, .. } => {
-                let front = MPoolOp { fsid, pool: *pool, change: change.clone() };
+                let seen = self.maps.borrow().epoch();
+                let front = MPoolOp { fsid, pool: *pool, change: change.clone(), seen };
                 post(connection, Tid(tid), &front, &Pieces::None);
             }
         }
