@@ -115,5 +115,5 @@ pub use image::{
     Access, Blocking, Completion, CompletionQueue, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op,
     OpenOptions, Pending, PendingIo, Request,
 };
-pub use ringbd_reactor::{Buf, Region, World};
+pub use ringbd_reactor::{Buf, Region, World, block_on};
 pub use stats::{CacheStats, LATENCY_SAMPLE, Latencies, OpStats, Stats, StoreLatencies};
