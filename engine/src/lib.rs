@@ -116,7 +116,7 @@ pub use image::{
     Access, Blocking, Completion, CompletionQueue, Image, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, Op,
     OpenOptions, Pending, PendingIo, Request,
 };
-pub use ringbd_reactor::{Buf, Region, SharedBuf, World};
+pub use ringbd_reactor::{Buf, Region, SharedBuf, World, block_on};
 
 /// The cores that clients of a cluster run on: threads of their own, or the caller's, each with an executor and a ring.
 pub mod runtime {

@@ -404,6 +404,9 @@ fn a_cpu_that_is_not_there_is_named() {
     let options = EngineOptions { cores: Cores::OnCpus(vec![8191]), ..EngineOptions::default() };
     let error = Engine::start(store, options).map(drop).unwrap_err();
     assert!(error.to_string().contains("CPU 8191"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    // Nothing of the engine is left: the store is free.
+    bed.engine(Cores::OnCpus(vec![ringbd_reactor::allowed_cpus()[0]]));
 }
 
 /// Any executor will do; this is the smallest.

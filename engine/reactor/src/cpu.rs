@@ -1,10 +1,21 @@
-//! CPUs and CPU time of the calling thread.
+//! The CPUs of the process, and the CPU time of the calling thread.
 
 use std::time::Duration;
 
-/// The CPUs that the calling thread may run on, in order.
+/// The CPUs that this process may run on, in order: those of its first thread, whatever the others were pinned to.
 pub fn allowed_cpus() -> Vec<usize> {
-    core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|cpu| cpu.id).collect()
+    // SAFETY: a set of bits may be all zeros.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a set of ours of the given size; the kernel only writes it.
+    let result =
+        unsafe { libc::sched_getaffinity(libc::getpid(), size_of::<libc::cpu_set_t>(), &raw mut set) };
+    if result != 0 {
+        // A kernel for more CPUs than the set has bits; threads then float, and pinning is tried as it is asked for.
+        return Vec::new();
+    }
+    let bits = 8 * size_of::<libc::cpu_set_t>();
+    // SAFETY: the number is below the size of the set in bits.
+    (0..bits).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
 }
 
 /// CPU time of the calling thread so far, user and system.
@@ -19,6 +30,17 @@ pub fn thread_cpu_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pinned_thread_does_not_narrow_the_process() {
+        let all = allowed_cpus();
+        let pinned_to = all[0];
+        let seen = std::thread::spawn(move || {
+            assert!(core_affinity::set_for_current(core_affinity::CoreId { id: pinned_to }));
+            allowed_cpus()
+        });
+        assert_eq!(seen.join().unwrap(), all);
+    }
 
     #[test]
     fn there_is_a_cpu_and_work_takes_time() {

@@ -1,6 +1,7 @@
 //! A core on a thread of its own.
 
 use crate::core::CoreConfig;
+use crate::cpu::allowed_cpus;
 use crate::lent::LentCore;
 use crate::ring::SetupError;
 use crate::sim::SimCoreThread;
@@ -52,11 +53,8 @@ impl CoreThread {
         let (ready, set_up) = mpsc::channel();
         let name = config.name.clone();
         let run = move || {
-            if let Some(cpu) = config.cpu {
-                pin(cpu, &config.name);
-            }
-            let core = LentCore::new(config);
-            let (outcome, core) = match core {
+            let pinned = config.cpu.map_or(Ok(()), pin);
+            let (outcome, core) = match pinned.and_then(|()| LentCore::new(config)) {
                 Ok(core) => (Ok(()), Some(core)),
                 Err(error) => (Err(error), None),
             };
@@ -73,7 +71,12 @@ impl CoreThread {
             )
         })?;
         match set_up.recv() {
-            Ok(outcome) => outcome.map(|()| CoreThread { inner: Inner::Thread(thread) }),
+            Ok(Ok(())) => Ok(CoreThread { inner: Inner::Thread(thread) }),
+            Ok(Err(error)) => {
+                // What `main` holds is gone when the starter hears of the failure. A panic has nothing to add to that.
+                drop(thread.join());
+                Err(error)
+            }
             Err(_) => Err(SetupError::other("a core's thread ended before it was set up", None)),
         }
     }
@@ -95,12 +98,12 @@ impl CoreThread {
     }
 }
 
-fn pin(cpu: usize, name: &str) {
-    if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
-        tracing::warn!(
-            cpu,
-            core = name,
-            "the thread could not be pinned (no such CPU, or the cpuset of the process forbids it)"
-        );
+/// A thread that runs elsewhere than its user said would measure, or disturb, something else.
+fn pin(cpu: usize) -> Result<(), SetupError> {
+    // Beyond its size core_affinity's set panics.
+    let representable = cpu < 8 * size_of::<libc::cpu_set_t>();
+    if representable && core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
+        return Ok(());
     }
+    Err(SetupError::cannot_pin(cpu, &allowed_cpus()))
 }

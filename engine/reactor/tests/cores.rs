@@ -34,13 +34,15 @@ async fn echo(mut from: Receiver<u64>, to: Sender<u64>) {
 
 #[test]
 fn values_travel_between_two_pinned_cores_in_order() {
+    let cpus = ringbd_reactor::allowed_cpus();
+    let (first, second) = (cpus.first().copied(), cpus.last().copied());
     for spin in [Duration::ZERO, Duration::from_micros(50)] {
         let (to_b, at_b) = mailbox();
         let (to_a, mut at_a) = mailbox();
         let world = World::real();
-        let b = world.start_core(config(Some(1), spin), move || echo(at_b, to_a)).unwrap();
+        let b = world.start_core(config(second, spin), move || echo(at_b, to_a)).unwrap();
         let a = world
-            .start_core(config(Some(0), spin), move || async move {
+            .start_core(config(first, spin), move || async move {
                 // One at a time, so that both sides sleep; then many at once.
                 for value in 0..500 {
                     to_b.send(value);

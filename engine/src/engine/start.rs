@@ -8,7 +8,7 @@ use super::{Engine, EngineInner};
 use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
-use ringbd_reactor::{CoreConfig, CoreThread, Receiver, SetupError, World, spawn_detached};
+use ringbd_reactor::{CoreConfig, CoreThread, Receiver, SetupError, SetupErrorKind, World, spawn_detached};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,7 +76,6 @@ impl Engine {
             Cores::Own(count) => first_cpus(check_count(count)?),
             Cores::OnCpus(cpus) => {
                 check_count(cpus.len())?;
-                check_allowed(&cpus, &world)?;
                 cpus.into_iter().map(Some).collect()
             }
         };
@@ -119,21 +118,6 @@ fn check_count(count: usize) -> Result<usize> {
         .hint(format!("ringbd_cores takes 1 to {CORES_MAX}")))
 }
 
-/// A thread that cannot be pinned where its user wants it would measure, or disturb, something else.
-fn check_allowed(cpus: &[usize], world: &World) -> Result<()> {
-    let allowed = ringbd_reactor::allowed_cpus();
-    let outside = cpus.iter().find(|cpu| !allowed.contains(cpu)).filter(|_| !world.is_simulated());
-    let Some(cpu) = outside else { return Ok(()) };
-    let allowed: Vec<String> = allowed.iter().map(usize::to_string).collect();
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        "start",
-        "core",
-        format!("this process may not run on CPU {cpu}"),
-    )
-    .hint(format!("choose among {}, see also `taskset -pc $$`", allowed.join(","))))
-}
-
 /// The CPUs that this process may run on, in order; a core without one of its own floats.
 fn first_cpus(count: usize) -> Vec<Option<usize>> {
     let cpus = ringbd_reactor::allowed_cpus();
@@ -141,5 +125,12 @@ fn first_cpus(count: usize) -> Vec<Option<usize>> {
 }
 
 pub(super) fn setup_error(error: &SetupError) -> Error {
-    Error::new(ErrorKind::NotSupported, "start", "core", error)
+    let kind = match error.kind() {
+        SetupErrorKind::Cpu => ErrorKind::InvalidInput,
+        SetupErrorKind::NotSupported
+        | SetupErrorKind::Forbidden
+        | SetupErrorKind::Memlock
+        | SetupErrorKind::Other => ErrorKind::NotSupported,
+    };
+    Error::new(kind, "start", "core", error)
 }

@@ -21,6 +21,8 @@ pub enum SetupErrorKind {
     Forbidden,
     /// A limit on locked memory stands in the way.
     Memlock,
+    /// The thread cannot be pinned to the CPU that was asked for.
+    Cpu,
     /// Anything else.
     Other,
 }
@@ -56,6 +58,15 @@ impl SetupError {
 
     pub(crate) fn other(message: impl Into<String>, source: Option<io::Error>) -> SetupError {
         SetupError { kind: SetupErrorKind::Other, message: message.into(), source }
+    }
+
+    pub(crate) fn cannot_pin(cpu: usize, allowed: &[usize]) -> SetupError {
+        let allowed: Vec<String> = allowed.iter().map(usize::to_string).collect();
+        let message = format!(
+            "pin a core to CPU {cpu}: there is no such CPU, or the cpuset of this process forbids it (choose among {})",
+            allowed.join(",")
+        );
+        SetupError { kind: SetupErrorKind::Cpu, message, source: None }
     }
 
     pub(crate) fn too_many_cores() -> SetupError {
