@@ -13,10 +13,10 @@ use ringbd_proto::crush::{CrushMap, Workspace};
 use ringbd_proto::hash::object_hash;
 use ringbd_proto::osdmap::{Incremental, OsdMap, Osds, PoolKind};
 use ringbd_proto::types::PgId;
+use ringbd_tests::programs::{Said, installed, run};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 use tempfile::TempDir;
 
 #[path = "../../engine/proto/tests/random_maps/mod.rs"]
@@ -42,15 +42,8 @@ struct Tools {
 impl Tools {
     /// Nothing where one is missing.
     fn set_up() -> Option<Tools> {
-        for tool in ["crushtool", "osdmaptool"] {
-            if let Err(error) = Command::new(tool).arg("--help").output() {
-                let missing = format!("{tool} does not start: {error} (install ceph-common)");
-                assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-                eprintln!("skipped: {missing}");
-                return None;
-            }
-        }
-        Some(Tools { dir: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap() })
+        let installed = installed(&["crushtool", "osdmaptool"], "ceph-common");
+        installed.then(|| Tools { dir: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap() })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -62,18 +55,12 @@ impl Tools {
         self.path(name)
     }
 
-    /// What a tool prints, on both channels, and whether it ends well.
-    fn try_run<S: AsRef<OsStr>>(&self, tool: &str, args: &[S]) -> (String, bool) {
-        let output = Command::new(tool).args(args).current_dir(self.dir.path()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (text(&output.stdout) + &text(&output.stderr), output.status.success())
-    }
-
+    /// What a tool says that ends well.
     fn run<S: AsRef<OsStr>>(&self, tool: &str, args: &[S]) -> String {
-        let (text, good) = self.try_run(tool, args);
+        let said = run(tool, args, self.dir.path());
         let args: Vec<_> = args.iter().map(AsRef::as_ref).collect();
-        assert!(good, "{tool} {args:?}: {text}");
-        text
+        assert!(said.good, "{tool} {args:?}: {}", said.all);
+        said.all
     }
 }
 
@@ -174,8 +161,8 @@ fn compare_osdmap(tools: &Tools, map: &OsdMap, random: &mut Rng, what: &str) -> 
     let mut compared = 0;
     for (id, pool) in map.pools() {
         let number = id.to_string();
-        let (text, good) =
-            tools.try_run("osdmaptool", &[&file[..], "--test-map-pgs-dump-all", "--pool", &number]);
+        let args = [&file[..], "--test-map-pgs-dump-all", "--pool", &number];
+        let Said { all: text, good, .. } = run("osdmaptool", &args, tools.dir.path());
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(" raw (")).collect();
         // At the first hole in an erasure-coded pool the tool falls over, after it printed the line.
         assert!(good || pool.kind == PoolKind::Erasure, "{what}: {text}");

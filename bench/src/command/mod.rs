@@ -10,6 +10,7 @@ mod import;
 mod info;
 mod ls;
 mod mv;
+mod osdmap;
 mod resize;
 mod rm;
 mod status;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Status(status::Status),
     /// Check the store, and mend what can be mended
     Fsck(fsck::Fsck),
+    /// Show an OSD map from a file, and where it places data
+    Osdmap(osdmap::Osdmap),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -71,6 +74,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Export(export) => export.run(global),
         Command::Store(store) => store.run(global),
         Command::Status(status) => status.run(global),
+        Command::Osdmap(osdmap) => osdmap.run(global),
         Command::Bench(bench) => bench.run(global),
         Command::Completion(completion) => completion.run(),
     };

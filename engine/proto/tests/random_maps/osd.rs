@@ -196,7 +196,7 @@ fn blocklist(random: &mut Rng, map: &OsdMap, next: &mut Incremental) {
         next.new_blocklist.insert(addr(random, AddrKind::Any), time(random));
     }
     if random.u8(0..4) == 0 {
-        let network = EntityAddr { nonce: 24, ..addr(random, AddrKind::Other(4)) };
+        let network = EntityAddr { nonce: 24, ..addr(random, AddrKind::Cidr) };
         next.new_range_blocklist.insert(network, time(random));
         next.old_range_blocklist = map.blocklist().ranges.keys().take(1).copied().collect();
     }
