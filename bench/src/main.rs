@@ -10,6 +10,7 @@ mod command;
 mod environment;
 mod failure;
 mod figures;
+mod osdmap;
 mod progress;
 mod report;
 mod session;

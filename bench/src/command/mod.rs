@@ -10,6 +10,7 @@ mod import;
 mod info;
 mod ls;
 mod mv;
+mod osdmap;
 mod rados;
 mod resize;
 mod rm;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Fsck(fsck::Fsck),
     /// Objects of a cluster
     Rados(rados::Rados),
+    /// Show an OSD map from a file, and where it places data
+    Osdmap(osdmap::Osdmap),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -75,6 +78,7 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Store(store) => store.run(global),
         Command::Status(status) => status.run(global),
         Command::Rados(rados) => rados.run(global),
+        Command::Osdmap(osdmap) => osdmap.run(global),
         Command::Bench(bench) => bench.run(global),
         Command::Completion(completion) => completion.run(),
     };

@@ -13,6 +13,7 @@ mod load;
 pub use daemon::Daemon;
 pub use load::Load;
 
+use crate::programs::installed;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
@@ -24,16 +25,6 @@ use tracing_subscriber::EnvFilter;
 
 /// How long a cluster may take to do what it was asked.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Programs that a cluster takes, and the package each comes in.
-const PROGRAMS: [(&str, &str); 6] = [
-    ("ceph-mon", "ceph-mon"),
-    ("ceph-mgr", "ceph-mgr"),
-    ("ceph-osd", "ceph-osd"),
-    ("ceph", "ceph-common"),
-    ("rados", "ceph-common"),
-    ("monmaptool", "ceph-common"),
-];
 
 /// What kind of cluster.
 #[derive(Clone, Debug)]
@@ -87,19 +78,9 @@ pub fn start_or_skip(options: &Options) -> Option<Cluster> {
             .with_writer(std::io::stderr)
             .try_init(),
     );
-    let missing: Vec<&str> = PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|p| p.1).collect();
-    if missing.is_empty() {
-        return Some(Cluster::start(options));
-    }
-    let missing = missing.join(" ");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "the gate needs a cluster; missing: {missing}");
-    eprintln!("skipped: no Ceph daemons here; on Debian: apt-get install {missing}");
-    None
-}
-
-fn is_there(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+    let there = installed(&["ceph-mon", "ceph-mgr", "ceph-osd"], "ceph-mon ceph-mgr ceph-osd")
+        && installed(&["ceph", "rados", "monmaptool"], "ceph-common");
+    there.then(|| Cluster::start(options))
 }
 
 impl Cluster {

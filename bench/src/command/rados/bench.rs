@@ -161,7 +161,7 @@ impl Bench {
 
     async fn prepare(&self, rados: &Rados, io: &IoCtx) -> Result<Run, Failure> {
         let object_bytes = self.object_size.unwrap_or(self.block_size).max(self.block_size);
-        if self.block_size == 0 || object_bytes % self.block_size != 0 {
+        if self.block_size == 0 || !object_bytes.is_multiple_of(self.block_size) {
             return Err(Failure::invalid("an object's size is a multiple of an operation's, which is not 0"));
         }
         let ledger = match self.mode {

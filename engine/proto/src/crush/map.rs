@@ -220,7 +220,7 @@ impl CrushMap {
         u32::try_from(number).ok()
     }
 
-    /// The weight of a device: what the first bucket that holds it, and is not the shadow of a class, gives it; 16.16.
+    /// The weight of a device: what the first bucket that holds it gives it; 16.16.
     pub fn device_weight(&self, device: i32) -> u32 {
         let holds = |bucket: &&Bucket| bucket.items.contains(&device);
         let weight = |bucket: &Bucket| {

@@ -80,8 +80,8 @@ impl OsdMap {
         }
         if let Some(release) = incremental.require_osd_release {
             map.require_osd_release = release;
-            map.flags = release.implied(map.flags);
         }
+        map.flags = map.require_osd_release.implied(map.flags);
         if let Some(crush) = &incremental.crush {
             map.crush = Arc::clone(crush);
             if map.require_osd_release >= Release::LUMINOUS {

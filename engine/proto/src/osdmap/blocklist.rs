@@ -71,13 +71,14 @@ mod tests {
     #[test]
     fn a_network_refuses_all_that_are_in_it() {
         let mut list = Blocklist::default();
-        list.ranges.insert(addr("10.1.2.0:0", 24), Utime::default());
-        list.ranges.insert(addr("[2001:db8::]:0", 33), Utime::default());
+        let network = |net: &str, bits: u32| EntityAddr { kind: AddrKind::Cidr, ..addr(net, bits) };
+        list.ranges.insert(network("10.1.2.0:0", 24), Utime::default());
+        list.ranges.insert(network("[2001:db8::]:0", 33), Utime::default());
         assert!(list.has(&addr("10.1.2.255:1", 9)));
         assert!(!list.has(&addr("10.1.3.0:1", 9)));
         assert!(list.has(&addr("[2001:db8:7fff::1]:1", 9)));
         assert!(!list.has(&addr("[2001:db8:8000::1]:1", 9)));
-        list.ranges.insert(addr("0.0.0.0:0", 0), Utime::default());
+        list.ranges.insert(network("0.0.0.0:0", 0), Utime::default());
         assert!(list.has(&addr("255.1.1.1:1", 9)));
     }
 }

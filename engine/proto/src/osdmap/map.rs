@@ -198,9 +198,11 @@ impl OsdMap {
 
     /// Where an OSD speaks to clients; none while it is down.
     pub fn osd_addrs(&self, osd: OsdId) -> Option<&EntityAddrVec> {
-        if !self.is_up(osd) {
-            return None;
-        }
+        self.osd_last_addrs(osd).filter(|_| self.is_up(osd))
+    }
+
+    /// Where an OSD speaks to clients, or did before it went down. None for one that has no room in the map.
+    pub fn osd_last_addrs(&self, osd: OsdId) -> Option<&EntityAddrVec> {
         osd.index().and_then(|osd| self.addrs.get(osd))
     }
 

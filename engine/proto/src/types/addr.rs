@@ -26,6 +26,8 @@ pub enum AddrKind {
     Msgr2,
     /// Either; the kind of a client, and of a blocklist's entry.
     Any,
+    /// A network, in a blocklist; the nonce is how many bits of the address count.
+    Cidr,
     /// A kind that this release does not know.
     Other(u32),
 }
@@ -37,6 +39,7 @@ impl AddrKind {
             1 => AddrKind::Legacy,
             2 => AddrKind::Msgr2,
             3 => AddrKind::Any,
+            4 => AddrKind::Cidr,
             other => AddrKind::Other(other),
         }
     }
@@ -47,6 +50,7 @@ impl AddrKind {
             AddrKind::Legacy => 1,
             AddrKind::Msgr2 => 2,
             AddrKind::Any => 3,
+            AddrKind::Cidr => 4,
             AddrKind::Other(other) => other,
         }
     }
@@ -137,6 +141,7 @@ impl fmt::Display for EntityAddr {
             AddrKind::Legacy => f.write_str("v1:")?,
             AddrKind::Msgr2 => f.write_str("v2:")?,
             AddrKind::Any => {}
+            AddrKind::Cidr => f.write_str("cidr:")?,
             AddrKind::Other(kind) => write!(f, "type{kind}:")?,
         }
         match self.socket {
@@ -180,10 +185,12 @@ impl EntityAddrVec {
 }
 
 impl fmt::Display for EntityAddrVec {
-    /// As Ceph writes it: `[v2:127.0.0.1:3300/0,v1:127.0.0.1:6789/0]`, without brackets when there is one.
+    /// As Ceph writes it: `[v2:127.0.0.1:3300/0,v1:127.0.0.1:6789/0]`, without brackets when there is one or none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let [addr] = &self.0[..] {
-            return addr.fmt(f);
+        match &self.0[..] {
+            [] => return Ok(()),
+            [addr] => return addr.fmt(f),
+            [_, _, ..] => {}
         }
         f.write_str("[")?;
         for (at, addr) in self.0.iter().enumerate() {
