@@ -31,7 +31,7 @@ pub struct Watch {
 /// What a watcher is told.
 #[derive(Debug)]
 pub enum WatchNews {
-    /// Somebody notifies; see [`Notification::ack`].
+    /// Somebody notifies; see [`Watch::ack`].
     Notified(Notification),
     /// The watch is gone: the object was removed, or the OSD heard nothing from us for too long. Watch anew.
     Lost(OpError),
