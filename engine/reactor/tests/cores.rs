@@ -1,8 +1,8 @@
 //! Cores on threads and lent ones: mailboxes between them, time, panics, helpers.
 
 use ringbd_reactor::{
-    CoreConfig, LentCore, Receiver, Sender, WaitQueue, World, blocking, mailbox, now, probe, sleep,
-    sleep_until, spawn, spawn_detached, timeout, yield_now,
+    Answerer, Asker, CoreConfig, LentCore, Receiver, Sender, WaitQueue, Watch, World, blocking, lane,
+    mailbox, now, probe, rouse, sleep, sleep_until, spawn, spawn_detached, timeout, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -318,4 +318,115 @@ fn a_park_may_be_as_long_as_one_likes() {
         core.park(Some(Duration::MAX));
     }
     sender.join().unwrap();
+}
+
+/// One core's ends of the two lanes between it and another.
+struct Ends {
+    asker: Asker<u64>,
+    answerer: Answerer<u64>,
+}
+
+/// Asks `count` values, up to `depth` at a time, and answers the other core's, until both are through. Sleeps whenever
+/// there is nothing to do: a wake that gets lost is a test that hangs.
+async fn ask_and_answer(ends: Ends, count: u64, depth: u32, mut seed: u64) {
+    let ends = Rc::new(RefCell::new(ends));
+    let watched = Rc::clone(&ends);
+    let watch = Watch::new(move || {
+        let ends = watched.borrow();
+        ends.asker.has_answers() || ends.answerer.has_questions() || ends.answerer.has_news()
+    });
+    let (mut asked, mut back, mut answered) = (0, 0, 0);
+    loop {
+        {
+            let Ends { asker, answerer } = &mut *ends.borrow_mut();
+            while asked < count && asker.in_flight() < depth && asker.ask(asked).is_ok() {
+                asked += 1;
+            }
+            answered += u64::from(answerer.answer(|value| *value = *value * 2 + 1));
+            while let Some(value) = asker.take_back() {
+                assert_eq!(value, back * 2 + 1, "in the order of asking, worked on once");
+                back += 1;
+            }
+            rouse([asker].into_iter(), [answerer].into_iter());
+        }
+        if (back, answered) == (count, count) {
+            return;
+        }
+        // Some of the time both sides meet awake, some of the time asleep or on their way to it.
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        for _ in 0..(seed >> 33) % 300 {
+            std::hint::spin_loop();
+        }
+        if asked == count || ends.borrow().asker.in_flight() == depth {
+            watch.seen().await;
+        }
+    }
+}
+
+#[test]
+fn no_wake_is_lost_between_two_cores_with_lanes() {
+    for (spin, depth, count) in
+        [(0, 1, 3_000), (0, 7, 30_000), (20, 1, 10_000), (20, 64, 200_000), (2, 3, 20_000)]
+    {
+        let (to_b, at_b) = mailbox();
+        let (to_a, at_a) = mailbox();
+        let core = |cpu, to: Sender<Answerer<u64>>, mut at: Receiver<Answerer<u64>>| {
+            let spin = Duration::from_micros(spin);
+            World::real()
+                .start_core(config(Some(cpu), spin), move || async move {
+                    let (asker, answerer) = lane();
+                    to.send(answerer);
+                    let mut answerer = at.recv().await.unwrap();
+                    answerer.settle();
+                    ask_and_answer(Ends { asker, answerer }, count, depth, count + cpu as u64).await;
+                })
+                .unwrap()
+        };
+        let (a, b) = (core(0, to_b, at_a), core(1, to_a, at_b));
+        a.join().unwrap();
+        b.join().unwrap();
+    }
+}
+
+#[test]
+fn a_lane_that_changes_hands_wakes_its_new_owner() {
+    // Asked of a core that has ended, while the heir settles the lane: whichever of the two is first, the heir hears of it.
+    for round in 0..200 {
+        let (to_heir, mut at_heir) = mailbox::<Answerer<u64>>();
+        let heir = World::real()
+            .start_core(config(Some(1), Duration::ZERO), move || async move {
+                let mut answerer = at_heir.recv().await.unwrap();
+                answerer.settle();
+                let answerer = Rc::new(RefCell::new(answerer));
+                let watched = Rc::clone(&answerer);
+                Watch::new(move || watched.borrow().has_questions()).seen().await;
+                let mut answerer = answerer.borrow_mut();
+                assert_eq!(answerer.answer(|value| *value += 1), 1);
+                rouse(std::iter::empty(), [&mut *answerer].into_iter());
+            })
+            .unwrap();
+        let mut asking = core();
+        let (mut asker, mut answerer) = asking.enter(lane);
+        // The first owner settles, and ends.
+        answerer = std::thread::spawn(move || {
+            core().enter(|| answerer.settle());
+            answerer
+        })
+        .join()
+        .unwrap();
+        to_heir.send(answerer);
+        for _ in 0..round * 20 {
+            std::hint::spin_loop();
+        }
+        asker.ask(round).unwrap();
+        rouse([&mut asker].into_iter(), std::iter::empty());
+        let back = asking.block_on(async move {
+            let asker = Rc::new(RefCell::new(asker));
+            let watched = Rc::clone(&asker);
+            Watch::new(move || watched.borrow().has_answers()).seen().await;
+            asker.borrow_mut().take_back()
+        });
+        assert_eq!(back, Some(round + 1));
+        heir.join().unwrap();
+    }
 }

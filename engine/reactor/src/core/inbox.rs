@@ -6,7 +6,8 @@
 //!
 //! Sleep protocol (both sides use SeqCst fences, so one of them sees the other): the core raises `sleeping`,
 //! then looks at the queue once more, then blocks; a waker pushes, then looks at `sleeping`, and writes the
-//! eventfd only if it was the one to take the flag down.
+//! eventfd only if it was the one to take the flag down. What a core watches ([`Watch`](crate::Watch)) is pushed elsewhere, and
+//! takes the place of the queue in the same protocol.
 
 use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;
@@ -117,11 +118,11 @@ impl Inbox {
         self.queue.is_empty()
     }
 
-    /// Announces sleep. False, and no announcement, when something arrived meanwhile.
-    pub(crate) fn prepare_sleep(&self) -> bool {
+    /// Announces sleep. False, and no announcement, when something arrived meanwhile, here or where `due` looks.
+    pub(crate) fn prepare_sleep(&self, due: impl FnOnce() -> bool) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if self.queue.is_empty() {
+        if self.queue.is_empty() && !due() {
             return true;
         }
         self.sleeping.store(false, Ordering::SeqCst);
@@ -154,6 +155,15 @@ pub(crate) fn wake_foreign(task: TaskRef) {
     let Some(inbox) = TABLE.get(task.core_index()).and_then(OnceLock::get) else { return };
     if TaskRef::core_generation(inbox.generation.load(Ordering::Acquire)) == task.core_generation_of() {
         inbox.push(task);
+    }
+}
+
+/// Gets the core at a place of the table up, if it sleeps. The caller has made what it is to see visible, and then had a SeqCst
+/// fence. A core that took the place of one that ended is got up for nothing.
+pub(crate) fn rouse_core(place: u32) {
+    let Some(inbox) = TABLE.get(place as usize).and_then(OnceLock::get) else { return };
+    if inbox.sleeping.load(Ordering::Relaxed) && inbox.sleeping.swap(false, Ordering::SeqCst) {
+        inbox.kick();
     }
 }
 

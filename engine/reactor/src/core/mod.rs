@@ -18,7 +18,7 @@ mod turn;
 mod waker;
 
 pub use config::CoreConfig;
-pub(crate) use inbox::{Inbox, rouse_all};
+pub(crate) use inbox::{Inbox, rouse_all, rouse_core};
 pub(crate) use op::{Op, Stream, with_buf};
 pub(crate) use ops::{Cancel, Cqe, Finished, Next, Noted, OpKey, Ops, Payload};
 pub(crate) use timers::TimerKey;
@@ -28,6 +28,7 @@ use crate::buf::Pool;
 use crate::clock::{Instant, machine_now};
 use crate::ring::{RingDriver, SetupError};
 use crate::sim::SimWorld;
+use crate::watch::Watched;
 use crate::world::World;
 use inbox::Slot;
 use std::cell::{Cell, RefCell};
@@ -49,12 +50,19 @@ pub(crate) enum Driver {
     Sim(SimWorld),
 }
 
+/// The current core's place in the table of cores, for [`rouse_core`].
+pub(crate) fn current_place() -> u32 {
+    Core::with(|core| u32::from(core.slot.index))
+}
+
 pub(crate) struct Core {
     /// The core's part of every reference to one of its tasks.
     core_ref: u64,
     tasks: RefCell<Tasks>,
     timers: RefCell<Timers>,
     ops: RefCell<Ops>,
+    /// What tasks look out for.
+    watches: RefCell<Vec<Rc<Watched>>>,
     /// A future that is no task is being run, and it may be polled.
     root_alive: Cell<bool>,
     root_ready: Cell<bool>,
@@ -65,7 +73,7 @@ pub(crate) struct Core {
     // is registered with it goes, and the slot is handed on when both are gone.
     driver: Driver,
     pool: Option<Pool>,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Core {
@@ -95,6 +103,7 @@ impl Core {
             tasks: RefCell::default(),
             timers: RefCell::default(),
             ops: RefCell::default(),
+            watches: RefCell::default(),
             root_alive: Cell::new(false),
             root_ready: Cell::new(false),
             name: config.name,
@@ -102,7 +111,7 @@ impl Core {
             inbox: slot.inbox(),
             driver,
             pool,
-            _slot: slot,
+            slot,
         })
     }
 
@@ -180,6 +189,14 @@ impl Core {
             Driver::Ring(_) => World::real(),
             Driver::Sim(world) => World::simulated(world.clone()),
         }
+    }
+
+    pub(crate) fn watch(&self, watched: Rc<Watched>) {
+        self.watches.borrow_mut().push(watched);
+    }
+
+    pub(crate) fn unwatch(&self, watched: &Rc<Watched>) {
+        self.watches.borrow_mut().retain(|other| !Rc::ptr_eq(other, watched));
     }
 
     pub(crate) fn pool(&self) -> Option<&Pool> {

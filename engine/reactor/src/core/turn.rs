@@ -22,6 +22,7 @@ impl Core {
     pub(crate) fn run_ready(&self) -> bool {
         self.enter(|| {
             let mut busy = self.take_foreign_wakes();
+            busy |= self.look_at_watches();
             busy |= self.fire_timers();
             busy | self.run_tasks()
         })
@@ -31,6 +32,7 @@ impl Core {
     pub(crate) fn is_runnable(&self, now: Instant) -> bool {
         self.has_ready()
             || !self.inbox.is_empty()
+            || self.watch_is_due()
             || self.next_deadline().is_some_and(|deadline| deadline <= now)
     }
 
@@ -53,6 +55,10 @@ impl Core {
     }
 
     fn take_foreign_wakes(&self) -> bool {
+        // The queue's own look at an empty queue has a fence.
+        if self.inbox.is_empty() {
+            return false;
+        }
         let mut any = false;
         while let Some(task) = self.inbox.pop() {
             if task.is_of(self.core_ref) {
@@ -61,6 +67,14 @@ impl Core {
             }
         }
         any
+    }
+
+    fn look_at_watches(&self) -> bool {
+        self.watches.borrow().iter().fold(false, |any, watched| watched.look() | any)
+    }
+
+    fn watch_is_due(&self) -> bool {
+        self.watches.borrow().iter().any(|watched| watched.is_due())
     }
 
     fn fire_timers(&self) -> bool {
@@ -127,7 +141,7 @@ impl Core {
     /// sleep.
     fn may_sleep(&self, limit: Option<Duration>) -> Wait {
         let ring = self.ring();
-        if self.has_ready() || ring.has_completions() {
+        if self.has_ready() || self.watch_is_due() || ring.has_completions() {
             return Wait::No;
         }
         let limit = match (self.next_deadline(), limit) {
@@ -144,7 +158,7 @@ impl Core {
             return Wait::No;
         }
         ring.arm_wake();
-        if !self.inbox.prepare_sleep() {
+        if !self.inbox.prepare_sleep(|| self.watch_is_due()) {
             return Wait::No;
         }
         if ring.files_were_closed() {
@@ -165,7 +179,7 @@ impl Core {
         let end = self.now() + spin;
         loop {
             for _ in 0..32 {
-                if !self.inbox.is_empty() || ring.has_completions() {
+                if !self.inbox.is_empty() || self.watch_is_due() || ring.has_completions() {
                     return true;
                 }
                 std::hint::spin_loop();
