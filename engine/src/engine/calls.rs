@@ -26,6 +26,15 @@ impl Calls {
         self.0.borrow_mut().insert(Call::Request(finish)) as u32
     }
 
+    /// Ends a call that `begin_request` made, which was answered in full.
+    #[inline]
+    pub(crate) fn end_request(&self, call: u32) -> Finish {
+        match self.0.borrow_mut().remove(call as usize) {
+            Call::Request(finish) => finish,
+            Call::Task { .. } | Call::Abandoned => unreachable!("only requests cross by lanes"),
+        }
+    }
+
     /// A call that a task waits for.
     pub(crate) fn begin(&self) -> u32 {
         self.0.borrow_mut().insert(Call::Task { waker: None, answer: None }) as u32

@@ -40,7 +40,10 @@ impl CoreState {
                     self.adopt(image, shard, load);
                 }
             }
+            Message::Lane(served) => self.lanes.serve(served),
             Message::Rebalance => {
+                let roster = self.roster();
+                self.lanes.prune(|core| roster.topology.cores().contains(&core));
                 self.give_away();
                 self.look_again();
             }
@@ -92,12 +95,12 @@ impl CoreState {
         }
     }
 
-    fn answer(&self, to: CallId, answer: Answer) {
+    pub(super) fn answer(&self, to: CallId, answer: Answer) {
         self.post(to.core, Item::Answer { call: to.call, answer });
     }
 
     /// An extent of an object of this core, for another core: the answer, where it is there at once.
-    fn object_of_other(
+    pub(super) fn object_of_other(
         self: &Rc<Self>,
         image_no: ImageNo,
         extent: Extent,
@@ -129,7 +132,7 @@ impl CoreState {
     }
 
     pub(crate) fn owner_elsewhere(&self, shard: ShardNo) -> Option<CoreNo> {
-        self.roster().topology.owner(shard).filter(|&owner| owner != self.no)
+        self.owner(shard).filter(|&owner| owner != self.no)
     }
 
     fn shards_of_other(self: &Rc<Self>, image: ImageNo, shards: ShardSet, op: ShardsOp, from: CallId) {
@@ -177,7 +180,8 @@ impl CoreState {
         loop {
             let Some((core, serving)) = self.inherited.borrow_mut().pop() else { return };
             self.send(core, Message::Stop);
-            self.engine.bequeath(core, serving.await);
+            // The lanes that ended at that core end at this one since, and go with its own.
+            self.engine.bequeath(core, serving.await, Vec::new());
         }
     }
 

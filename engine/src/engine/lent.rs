@@ -35,6 +35,7 @@ impl Core {
         let state = CoreState::new(no, engine.shared().clone());
         let serving = lent.enter(|| {
             spawn_detached(state.clone().flush_outbox());
+            spawn_detached(state.clone().work_lanes());
             spawn(state.clone().serve(mailbox))
         });
         Self { lent, state, serving: Some(serving), engine }
@@ -74,7 +75,9 @@ impl Core {
     /// Does what can be done without waiting. True if anything happened.
     #[inline]
     pub fn poll(&mut self) -> bool {
-        self.lent.poll()
+        let state = &self.state;
+        let worked = self.lent.enter(|| state.work_lanes_now());
+        self.lent.poll() | worked
     }
 
     /// Waits until something happens, or until `limit` is over.
@@ -151,7 +154,7 @@ impl Core {
                 let mailbox = task.await;
                 if state.is_empty() {
                     state.outbox.flush(&state.roster(), state.no);
-                    engine.bequeath(state.no, mailbox);
+                    engine.bequeath(state.no, mailbox, state.lanes.hand_on());
                 } else {
                     // What came before the stop began something more.
                     serving = Some(spawn(state.clone().serve(mailbox)));

@@ -1,5 +1,6 @@
 //! What cores say to each other, and what other threads say to a core.
 
+use super::lanes::Served;
 use super::reply::Reply;
 use super::state::CoreState;
 use super::topology::{CoreNo, ShardNo, ShardSet};
@@ -75,6 +76,8 @@ pub(crate) enum Message {
     Adopt { image: ImageNo, shards: Vec<(ShardNo, ShardLoad)> },
     /// The map of shards to cores changed.
     Rebalance,
+    /// The end of a lane: from now on this core answers what another puts in.
+    Lane(Served),
     /// The mailbox of a core that left: what still arrives there is this core's to handle.
     Inherit(CoreNo, Receiver<Message>),
     /// Anything else, on the core's own thread.

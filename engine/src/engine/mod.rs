@@ -7,6 +7,7 @@ pub(crate) mod calls;
 mod dispatch;
 mod each_core;
 mod guests;
+mod lanes;
 mod lent;
 pub(crate) mod message;
 mod outbox;

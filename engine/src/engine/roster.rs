@@ -5,6 +5,7 @@
 //! load) before it routes an operation and takes the new snapshot only when it changed. Joining and leaving happen
 //! under one mutex, so whatever is parked is taken up by exactly one core.
 
+use super::lanes::Served;
 use super::message::{ImageNo, Message};
 use super::topology::{CoreNo, ShardNo, Topology};
 use crate::image::shard_load::ShardLoad;
@@ -33,6 +34,7 @@ impl Roster {
 pub(crate) struct Parked {
     loads: Vec<(ImageNo, ShardNo, ShardLoad)>,
     mailboxes: Vec<(CoreNo, Receiver<Message>)>,
+    lanes: Vec<Served>,
 }
 
 /// The state that all threads of an engine share.
@@ -101,6 +103,9 @@ impl EngineShared {
         for (former, mailbox) in parked.mailboxes {
             roster.send(core, Message::Inherit(former, mailbox));
         }
+        for lane in parked.lanes {
+            roster.send(core, Message::Lane(lane));
+        }
         for (image, shard, load) in parked.loads {
             self.deliver_to(&roster, image, shard, load);
         }
@@ -130,13 +135,19 @@ impl EngineShared {
         roster.send(owner, Message::Adopt { image, shards: vec![(shard, load)] });
     }
 
-    /// Hands the mailbox of a core that left to another, which answers what still arrives there.
-    pub(crate) fn bequeath(&self, core: CoreNo, mailbox: Receiver<Message>) {
+    /// Hands the mailbox of a core that left to another, with the lanes that end there; it answers what still arrives.
+    pub(crate) fn bequeath(&self, core: CoreNo, mailbox: Receiver<Message>, lanes: Vec<Served>) {
         let mut parked = lock(&self.membership);
         let roster = self.roster();
         match roster.topology.cores().first() {
-            Some(&heir) => roster.send(heir, Message::Inherit(core, mailbox)),
-            None => parked.mailboxes.push((core, mailbox)),
+            Some(&heir) => {
+                roster.send(heir, Message::Inherit(core, mailbox));
+                lanes.into_iter().for_each(|lane| roster.send(heir, Message::Lane(lane)));
+            }
+            None => {
+                parked.mailboxes.push((core, mailbox));
+                parked.lanes.extend(lanes);
+            }
         }
     }
 

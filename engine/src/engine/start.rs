@@ -107,6 +107,7 @@ impl Engine {
 async fn serve(no: CoreNo, shared: Arc<EngineShared>, mailbox: Receiver<Message>) {
     let state = CoreState::new(no, shared);
     spawn_detached(state.clone().flush_outbox());
+    spawn_detached(state.clone().work_lanes());
     state.serve(mailbox).await;
 }
 

@@ -5,7 +5,8 @@
 
 use super::calls::Calls;
 use super::guests::Guests;
-use super::message::{CallId, ImageNo, Item, Message, ObjectOp};
+use super::lanes::{Lanes, Way};
+use super::message::{ImageNo, Item, Message};
 use super::outbox::Outbox;
 use super::request_end::{Completions, End, Finish, UnderWay};
 use super::roster::{EngineShared, Roster};
@@ -26,6 +27,7 @@ pub(crate) struct CoreState {
     pub(crate) engine: Arc<EngineShared>,
     pub(crate) calls: Calls,
     pub(crate) outbox: Outbox,
+    pub(crate) lanes: Lanes,
     pub(crate) completions: Completions,
     pub(crate) stats: CoreStats,
     roster: RefCell<Arc<Roster>>,
@@ -46,6 +48,7 @@ impl CoreState {
             no,
             calls: Calls::default(),
             outbox: Outbox::default(),
+            lanes: Lanes::default(),
             completions: Completions::default(),
             stats: CoreStats::default(),
             roster_version: Cell::new(roster.topology.version()),
@@ -61,12 +64,25 @@ impl CoreState {
 
     /// The newest roster.
     pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.look_at_roster();
+        self.roster.borrow().clone()
+    }
+
+    /// Who owns a shard, by the newest roster. Without taking hold of that: its count is all cores', and so a word that
+    /// cores fight for.
+    #[inline]
+    pub(crate) fn owner(&self, shard: ShardNo) -> Option<CoreNo> {
+        self.look_at_roster();
+        self.roster.borrow().topology.owner(shard)
+    }
+
+    #[inline]
+    fn look_at_roster(&self) {
         if self.engine.version() != self.roster_version.get() {
             let roster = self.engine.roster();
             self.roster_version.set(roster.topology.version());
             *self.roster.borrow_mut() = roster;
         }
-        self.roster.borrow().clone()
     }
 
     pub(crate) fn send(&self, to: CoreNo, message: Message) {
@@ -132,8 +148,8 @@ impl CoreState {
         let extent = shared.layout.first(request.offset, request.len);
         let whole = u64::from(extent.len) == request.len && request.buf.len() as u64 == request.len;
         match request.op {
-            Op::Read if whole => self.start_single(shared, extent, ObjectOp::Read, request.buf, finish),
-            Op::Write if whole => self.start_single(shared, extent, ObjectOp::Write, request.buf, finish),
+            Op::Read if whole => self.start_single(shared, extent, Way::Read, request.buf, finish),
+            Op::Write if whole => self.start_single(shared, extent, Way::Write, request.buf, finish),
             _ => self.start_task(shared.clone(), request, finish),
         }
     }
@@ -143,29 +159,27 @@ impl CoreState {
         self: &Rc<Self>,
         shared: &Arc<ImageShared>,
         extent: Extent,
-        op: ObjectOp,
+        way: Way,
         mut buf: Buf,
         finish: Finish,
     ) {
         let shard = ShardNo::of(shared.id, extent.object);
         let image = self.core_image(shared);
         if image.has(shard) {
-            if image.try_now(&op, extent, &mut buf) {
+            if image.try_now(&way.op(), extent, &mut buf) {
                 return self.finish(finish, Ok(u64::from(extent.len)), buf);
             }
             let (state, working) = (self.clone(), image.begin(shard));
             return spawn_detached(async move {
-                let (result, buf) = image.object(working, extent, op, buf).await;
+                let (result, buf) = image.object(working, extent, way.op(), buf).await;
                 state.finish(finish, result, buf);
             });
-        } else if let Some(owner) = self.roster().topology.owner(shard).filter(|&owner| owner != self.no) {
-            let call = self.calls.begin_request(finish);
-            let from = CallId { core: self.no, call };
-            return self.post(owner, Item::Object { image: shared.no, extent, op, buf, from });
+        } else if let Some(owner) = self.owner_elsewhere(shard) {
+            return self.cross(owner, shared, extent, way, buf, finish);
         }
         let state = self.clone();
         spawn_detached(async move {
-            let (result, buf) = state.object(&image, extent, op, buf).await;
+            let (result, buf) = state.object(&image, extent, way.op(), buf).await;
             state.finish(finish, result, buf);
         });
     }

@@ -63,6 +63,12 @@ impl CoreImage {
         self.here.get().contains(shard)
     }
 
+    /// The shard of an extent's object.
+    #[inline]
+    pub(crate) fn shard_of(&self, extent: Extent) -> ShardNo {
+        ShardNo::of(self.shared.id, extent.object)
+    }
+
     pub(crate) fn here(&self) -> ShardSet {
         self.here.get()
     }
