@@ -8,8 +8,10 @@
 //! ```
 //!
 //! A slot belongs to the asker, but for the time between `asked` and `answered`; so a value costs the transfer of its own
-//! cache lines once, a second time only if the answerer wrote to them, and the two counters' lines once a batch. Both
-//! sides look at the lane when they come by ([`Watch`](crate::Watch)); nobody is woken who is awake. A side that
+//! cache lines once, a second time only if the answerer wrote to them, and the two counters' lines once a batch: what is
+//! asked is published when [`BATCH`] values are together, or when the asker says so.
+//!
+//! Both sides look at the lane when they come by ([`Watch`](crate::Watch)); nobody is woken who is awake. A side that
 //! sleeps is roused ([`rouse`]): what was put in is published first, then a SeqCst fence, then the other core's
 //! announcement of sleep is read. That core announces, has its own fence, and looks at its lanes once more before it
 //! sleeps. One of the two sees the other.
@@ -27,6 +29,10 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 const SLOTS: u32 = 64;
 const _: () =
     assert!(SLOTS.is_power_of_two(), "the counters wrap around, and slots are chosen by their low bits");
+
+/// Values that are published together: a counter's cache line goes over once for them, and the other side need not wait for
+/// long while this one has more to do.
+const BATCH: u32 = 8;
 
 /// A slot has cache lines of its own: its neighbour may be with the other core.
 #[repr(align(64))]
@@ -78,10 +84,12 @@ impl<T> Drop for Shared<T> {
 pub struct Asker<T> {
     shared: Arc<Shared<T>>,
     asked: u32,
+    /// `asked` as the other side sees it.
+    published: u32,
     taken: u32,
     /// `answered` as last seen.
     answered: u32,
-    /// Something was put in since the other side was last roused.
+    /// Something was published since the other side was last roused.
     news: bool,
 }
 
@@ -105,7 +113,7 @@ pub fn lane<T: Send>() -> (Asker<T>, Answerer<T>) {
         }),
         taken_at_the_end: AtomicU32::new(0),
     });
-    let asker = Asker { shared: shared.clone(), asked: 0, taken: 0, answered: 0, news: false };
+    let asker = Asker { shared: shared.clone(), asked: 0, published: 0, taken: 0, answered: 0, news: false };
     (asker, Answerer { shared, answered: 0, news: false })
 }
 
@@ -113,8 +121,8 @@ pub fn lane<T: Send>() -> (Asker<T>, Answerer<T>) {
 const NOWHERE: u32 = u32::MAX;
 
 impl<T: Send> Asker<T> {
-    /// Puts a value in; gives it back if the lane is full. The other side sees it when it next looks; if it
-    /// may be asleep, [`rouse`] is due before this core sleeps itself.
+    /// Puts a value in; gives it back if the lane is full. The other side sees it at the latest after [`publish`](Self::publish),
+    /// which is due, with [`rouse`], before this core sleeps.
     #[inline]
     pub fn ask(&mut self, value: T) -> Result<(), T> {
         if self.in_flight() == SLOTS {
@@ -123,8 +131,9 @@ impl<T: Send> Asker<T> {
         // SAFETY: the slot was taken back, or never used, for fewer than SLOTS are in flight: it is this side's, and empty.
         unsafe { (*self.shared.slot(self.asked)).write(value) };
         self.asked = self.asked.wrapping_add(1);
-        self.shared.asked.store(self.asked, Ordering::Release);
-        self.news = true;
+        if self.asked.wrapping_sub(self.published) == BATCH {
+            self.publish();
+        }
         Ok(())
     }
 
@@ -150,16 +159,28 @@ impl<T: Send> Asker<T> {
         self.taken != self.answered || self.shared.answered.load(Ordering::Relaxed) != self.taken
     }
 
-    /// Whether the other side may sleep over what was put in: [`rouse`] is due.
+    /// Whether the other side may not have seen what was put in: [`publish`](Self::publish) and [`rouse`] are due.
     #[inline]
     pub fn has_news(&self) -> bool {
-        self.news
+        self.news || self.asked != self.published
     }
 
     /// Values put in and not taken back.
     #[inline]
     pub fn in_flight(&self) -> u32 {
         self.asked.wrapping_sub(self.taken)
+    }
+}
+
+impl<T> Asker<T> {
+    /// Shows what was put in to the other side; if that may be asleep, [`rouse`] is due.
+    #[inline]
+    pub fn publish(&mut self) {
+        if self.asked != self.published {
+            self.published = self.asked;
+            self.shared.asked.store(self.asked, Ordering::Release);
+            self.news = true;
+        }
     }
 }
 
@@ -177,11 +198,18 @@ impl<T: Send> Answerer<T> {
     pub fn answer(&mut self, mut work: impl FnMut(&mut T)) -> u32 {
         let asked = self.shared.asked.load(Ordering::Acquire);
         let count = asked.wrapping_sub(self.answered);
+        for number in 0..count.min(BATCH) {
+            prefetch(self.shared.slot(self.answered.wrapping_add(number)));
+        }
         while self.answered != asked {
+            let next = self.answered.wrapping_add(1);
+            prefetch(self.shared.slot(self.answered.wrapping_add(BATCH)));
             // SAFETY: the slot lies in answered..asked, so it holds a value and is this side's until `answered` goes past it.
             work(unsafe { (*self.shared.slot(self.answered)).assume_init_mut() });
-            self.answered = self.answered.wrapping_add(1);
-            self.shared.answered.store(self.answered, Ordering::Release);
+            self.answered = next;
+            if asked.wrapping_sub(next).is_multiple_of(BATCH) {
+                self.shared.answered.store(next, Ordering::Release);
+            }
         }
         self.news |= count > 0;
         count
@@ -208,29 +236,49 @@ impl<T: Send> Answerer<T> {
     }
 }
 
-/// Gets those up that sleep at the other ends while there is something for them. One fence for all lanes of a core.
+/// Gets those up that sleep at the other ends while there is something for them: what was published
+/// ([`Asker::publish`]) or answered. One fence for all lanes of a core.
 #[inline]
 pub fn rouse<'a, T: Send + 'a>(
     askers: impl Iterator<Item = &'a mut Asker<T>>,
     answerers: impl Iterator<Item = &'a mut Answerer<T>>,
 ) {
-    fence(Ordering::SeqCst);
+    let mut fenced = false;
+    let mut rouse = |place: &AtomicU32| {
+        if !std::mem::replace(&mut fenced, true) {
+            fence(Ordering::SeqCst);
+        }
+        rouse_core(place.load(Ordering::Relaxed));
+    };
     for asker in askers {
         if std::mem::take(&mut asker.news) {
-            rouse_core(asker.shared.places.answerer.load(Ordering::Relaxed));
+            rouse(&asker.shared.places.answerer);
         }
     }
     for answerer in answerers {
         if std::mem::take(&mut answerer.news) {
-            rouse_core(answerer.shared.places.asker.load(Ordering::Relaxed));
+            rouse(&answerer.shared.places.asker);
         }
     }
+}
+
+/// Has the line of a slot on its way before it is looked at.
+#[inline]
+fn prefetch<T>(slot: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing that the program could tell, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(slot.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slot;
 }
 
 impl<T> Drop for Asker<T> {
     fn drop(&mut self) {
         // Before the reference is given up, which is a Release: whoever drops the lane sees it.
         self.shared.taken_at_the_end.store(self.taken, Ordering::Relaxed);
+        self.publish();
     }
 }
 
@@ -282,15 +330,15 @@ mod tests {
     }
 
     proptest! {
-        /// The model is two queues: what was asked, and what was answered.
+        /// The model is two queues: what was asked, of which the first `published` are seen, and what was answered.
         #[test]
-        fn a_lane_does_what_two_queues_do(steps in vec((0u8..6, any::<bool>()), 0..600)) {
+        fn a_lane_does_what_two_queues_do(steps in vec((0u8..7, any::<bool>()), 0..600)) {
             on_a_core(|| -> Result<(), proptest::test_runner::TestCaseError> {
                 let alive = Arc::new(AtomicU32::new(0));
                 let (mut asker, mut answerer) = lane();
                 answerer.settle();
                 let (mut asked, mut answered) = (VecDeque::new(), VecDeque::new());
-                let mut next = 0;
+                let (mut next, mut published) = (0, 0);
                 for (step, many) in steps {
                     match step {
                         0..3 => for _ in 0..if many { SLOTS / 3 } else { 1 } {
@@ -300,16 +348,25 @@ mod tests {
                                 Err(back) => prop_assert_eq!((full, back.number), (true, next)),
                             }
                             next += u32::from(!full);
+                            if asked.len() - published == BATCH as usize {
+                                published = asked.len();
+                            }
                         },
                         3 => {
+                            asker.publish();
+                            published = asked.len();
+                        }
+                        4 => {
+                            let seen = asked.drain(..published).collect::<VecDeque<_>>();
+                            published = 0;
                             let mut worked = Vec::new();
                             let count = answerer.answer(|value| {
                                 value.worked = true;
                                 worked.push(value.number);
                             });
                             prop_assert_eq!(count as usize, worked.len());
-                            prop_assert_eq!(&worked, &Vec::from(asked.clone()));
-                            answered.append(&mut asked);
+                            prop_assert_eq!(&worked, &Vec::from(seen.clone()));
+                            answered.extend(seen);
                         }
                         _ => for _ in 0..if many { SLOTS / 3 } else { 1 } {
                             let value = asker.take_back();
@@ -319,7 +376,8 @@ mod tests {
                     }
                     prop_assert_eq!(asker.in_flight() as usize, asked.len() + answered.len());
                     prop_assert_eq!(asker.has_answers(), !answered.is_empty());
-                    prop_assert_eq!(answerer.has_questions(), !asked.is_empty());
+                    prop_assert_eq!(answerer.has_questions(), published > 0);
+                    prop_assert!(asker.has_news() || published == asked.len());
                     prop_assert_eq!(alive.load(Ordering::Relaxed), asker.in_flight());
                 }
                 prop_assert!(!answerer.is_over());
@@ -338,6 +396,7 @@ mod tests {
             let (mut asker, mut answerer) = lane();
             let start = u32::MAX - 5;
             (asker.asked, asker.taken, asker.answered, answerer.answered) = (start, start, start, start);
+            asker.published = start;
             asker.shared.asked.store(start, Ordering::Relaxed);
             asker.shared.answered.store(start, Ordering::Relaxed);
             for number in 0..SLOTS {

@@ -347,6 +347,7 @@ async fn ask_and_answer(ends: Ends, count: u64, depth: u32, mut seed: u64) {
                 assert_eq!(value, back * 2 + 1, "in the order of asking, worked on once");
                 back += 1;
             }
+            asker.publish();
             rouse([asker].into_iter(), [answerer].into_iter());
         }
         if (back, answered) == (count, count) {
@@ -419,6 +420,7 @@ fn a_lane_that_changes_hands_wakes_its_new_owner() {
             std::hint::spin_loop();
         }
         asker.ask(round).unwrap();
+        asker.publish();
         rouse([&mut asker].into_iter(), std::iter::empty());
         let back = asking.block_on(async move {
             let asker = Rc::new(RefCell::new(asker));
