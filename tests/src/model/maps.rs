@@ -14,6 +14,9 @@ pub const DATA: PoolId = PoolId(1);
 /// A pool that may be deleted.
 pub const OTHER: PoolId = PoolId(2);
 
+/// Encoded epochs.
+pub type Blobs<'a> = Vec<(Epoch, &'a [u8])>;
+
 /// One epoch.
 #[derive(Debug)]
 pub struct Epochal {
@@ -70,7 +73,7 @@ impl Maps {
     }
 
     /// What brings who has `have` up to `to`: incrementals if they are there, else a whole map.
-    pub fn steps(&self, have: Epoch, to: Epoch) -> (Vec<(Epoch, &[u8])>, Vec<(Epoch, &[u8])>) {
+    pub fn steps(&self, have: Epoch, to: Epoch) -> (Blobs<'_>, Blobs<'_>) {
         if have.0 == 0 || have.0 + 1 < self.oldest().0 {
             return (Vec::new(), vec![(to, &self.at(to).full[..])]);
         }
@@ -143,7 +146,7 @@ impl Maps {
 
 /// The changes that tests make.
 pub mod change {
-    use super::*;
+    use super::{Arc, DATA, EntityAddrVec, Incremental, MapFlags, OsdId, OsdMap, OsdState, Pool, PoolFlags};
 
     /// An OSD comes up at an address.
     pub fn up(change: &mut Incremental, osd: OsdId, addrs: EntityAddrVec) {

@@ -11,10 +11,12 @@
 //! | `link` | one accepted connection |
 //! | `monitor`, `osd` | the daemons; `watches` is an OSD's part in watch and notify, `peering` when it is not ready |
 //! | `serve` | a cluster in the real world |
+//! | `cluster` | a simulation of all of it |
 //!
 //! The rule: there is one truth, as if replication were perfect and instant. What the model shows a client is everything
 //! else: old maps, lost connections, silence, backoffs, and operations that come twice.
 
+pub mod cluster;
 mod link;
 pub mod maps;
 pub mod monitor;

@@ -39,7 +39,7 @@ impl Auth {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut keys =
             ClusterKeys::new(KeyKind::Aes128, lives, Utime::default(), &mut |bytes: &mut [u8]| {
-                random.fill(bytes)
+                random.fill(bytes);
             });
         let user = CephUser::client("admin").expect("a user may be called so");
         let caps = [(EntityType::Mon, "allow *"), (EntityType::Osd, "allow *")];
