@@ -47,6 +47,14 @@ impl Auth {
         Auth::Cephx(mode, Arc::new(keys))
     }
 
+    /// Gives the OSDs a new secret; the oldest is forgotten.
+    pub fn rotate(&mut self, random: &mut fastrand::Rng) {
+        if let Auth::Cephx(_, keys) = self {
+            let mut fill = |bytes: &mut [u8]| random.fill(bytes);
+            Arc::make_mut(keys).rotate(EntityType::Osd, Utime::default(), &mut fill);
+        }
+    }
+
     /// The options by which a client gets in.
     pub fn client_options(&self) -> Vec<(&'static str, String)> {
         match self {

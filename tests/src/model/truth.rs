@@ -104,6 +104,8 @@ pub struct Truth {
     applied: HashMap<Reqid, Outcome>,
     /// What each writer wrote last to an object.
     orders: BTreeMap<(Vec<u8>, u64), u64>,
+    /// How often a list that wrote came again.
+    repeats: u64,
     /// A checksum of the contents by version.
     histories: BTreeMap<Vec<u8>, Vec<u32>>,
 }
@@ -130,6 +132,11 @@ impl Truth {
         self.applied.len()
     }
 
+    /// How often a list that wrote came again.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
     /// Whether an object is there.
     pub fn is_there(&self, name: &[u8]) -> bool {
         self.objects.get(name).is_some_and(|object| object.exists)
@@ -144,6 +151,7 @@ impl Truth {
     /// Does an operation, unless it was done.
     pub fn apply(&mut self, reqid: Reqid, op: &MOsdOp<'_>) -> Result<Outcome, String> {
         if let Some(outcome) = self.applied.get(&reqid) {
+            self.repeats += 1;
             return Ok(outcome.clone());
         }
         let writes = matches!(op.access, Access::Write { .. });
@@ -194,9 +202,14 @@ impl Truth {
                 _ => continue,
             };
             let Some(Stamp { lane, seq }) = Stamp::of(data) else { continue };
+            let name = String::from_utf8_lossy(op.name);
+            if let (Access::Write { snapc, .. }, Some(object)) = (&op.access, self.objects.get(op.name))
+                && snapc.seq() < object.snapc.seq()
+            {
+                return Err(format!("write {seq} of lane {lane} to {name} preserves no snapshots any more"));
+            }
             let last = self.orders.entry((op.name.to_vec(), lane)).or_insert(0);
             if seq <= *last {
-                let name = String::from_utf8_lossy(op.name);
                 return Err(format!("write {seq} of lane {lane} to {name} came after write {last}"));
             }
             *last = seq;
@@ -310,4 +323,64 @@ fn small(bytes: u64) -> Result<usize, Errno> {
         return Err(Errno::EINVAL);
     }
     usize::try_from(bytes).map_err(|_| Errno::EINVAL)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ringbd_proto::osd::{ObjectLocator, Sending};
+    use ringbd_proto::types::{PoolId, SnapId};
+
+    const CLIENT: GlobalId = GlobalId(7);
+
+    fn write<'a>(data: &'a [u8], snapc: SnapContext) -> MOsdOp<'a> {
+        MOsdOp {
+            sending: Sending::NONE,
+            locator: ObjectLocator::pool(PoolId(1)),
+            name: b"object",
+            hash: 0,
+            access: Access::Write { snapc, mtime: Utime::default() },
+            ops: vec![OsdOp::WriteFull(data).into()],
+            features: 0,
+        }
+    }
+
+    fn apply(truth: &mut Truth, tid: u64, seq: u64, snapc: SnapContext) -> Result<Outcome, String> {
+        truth.apply((CLIENT, Tid(tid)), &write(&Stamp { lane: 1, seq }.to_bytes(), snapc))
+    }
+
+    #[test]
+    fn who_sends_it_again_gets_the_first_answer() {
+        let mut truth = Truth::default();
+        assert_eq!(apply(&mut truth, 1, 1, SnapContext::NONE).unwrap().version, 1);
+        assert_eq!(apply(&mut truth, 2, 2, SnapContext::NONE).unwrap().version, 2);
+        assert_eq!(apply(&mut truth, 1, 1, SnapContext::NONE).unwrap().version, 1);
+        assert_eq!((truth.writes(), truth.repeats(), truth.last_of(b"object", 1)), (2, 1, Some(2)));
+    }
+
+    #[test]
+    fn a_tid_that_is_used_for_something_else_is_found_out() {
+        let mut truth = Truth::default();
+        truth.see((CLIENT, Tid(1)), 10).unwrap();
+        truth.see((CLIENT, Tid(1)), 10).unwrap();
+        truth.see((GlobalId(8), Tid(1)), 11).unwrap();
+        assert!(truth.see((CLIENT, Tid(1)), 11).unwrap_err().contains("used again"));
+    }
+
+    #[test]
+    fn writes_that_overtake_each_other_or_come_twice_by_other_tids_are_found_out() {
+        let mut truth = Truth::default();
+        apply(&mut truth, 2, 2, SnapContext::NONE).unwrap();
+        assert!(apply(&mut truth, 1, 1, SnapContext::NONE).unwrap_err().contains("came after write 2"));
+        assert!(apply(&mut truth, 3, 2, SnapContext::NONE).unwrap_err().contains("came after write 2"));
+    }
+
+    #[test]
+    fn a_write_that_forgets_the_snapshots_is_found_out() {
+        let mut truth = Truth::default();
+        let snapc = SnapContext::new(SnapId(4), vec![SnapId(4)]).unwrap();
+        apply(&mut truth, 1, 1, snapc).unwrap();
+        assert!(apply(&mut truth, 2, 2, SnapContext::NONE).unwrap_err().contains("no snapshots"));
+    }
 }

@@ -12,6 +12,8 @@ use super::state::{Auth, FSID, Shared};
 use super::{monitor, osd};
 use load::Load;
 use nemesis::Nemesis;
+
+pub use nemesis::Blow;
 use ringbd::config::{ImageSpec, Settings, Sources};
 use ringbd::rados::{Cluster, ClusterConfig};
 use ringbd_proto::auth::ConMode;
@@ -49,8 +51,14 @@ pub struct Plan {
     pub rounds: u64,
     /// Blows of the nemesis.
     pub blows: u64,
+    /// What they can be.
+    pub kinds: Vec<Blow>,
+    /// Whether every placement group is busy for a while with whoever begins to lead it.
+    pub always_busy: bool,
     /// How likely a segment is to become the end of its connection.
     pub reset: f64,
+    /// Bytes of the largest segment.
+    pub segment_max: usize,
 }
 
 impl Plan {
@@ -69,9 +77,12 @@ impl Plan {
             pg_num: random.u32(1..=8),
             auth,
             writers: random.u64(1..=2),
-            rounds: random.u64(3..=8),
-            blows: random.u64(2..=14),
-            reset: if random.u8(..3) == 0 { 0.002 } else { 0.0 },
+            rounds: random.u64(3..=16),
+            blows: random.u64(2..=30),
+            kinds: Blow::ALL.to_vec(),
+            always_busy: false,
+            reset: [0.0, 0.0, 0.002, 0.01][random.usize(..4)],
+            segment_max: [16 << 10, 1500, 400][random.usize(..3)],
         }
     }
 }
@@ -83,6 +94,8 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// Lists of operations that wrote.
     pub writes: u64,
+    /// Writes that an OSD got again after they were done.
+    pub repeats: u64,
     /// Operations that a map moved.
     pub resends: u64,
     /// Epochs.
@@ -133,7 +146,7 @@ impl Nodes {
 fn start(world: &World, daemon: impl FnOnce(TcpListener) + Send + 'static, addr: SocketAddr) {
     let main = move || async move {
         daemon(TcpListener::bind(addr).expect("a daemon has its node to itself"));
-        pending().await
+        pending::<()>().await;
     };
     start_core(world, main);
 }
@@ -166,7 +179,7 @@ pub fn run(plan: &Plan) -> Outcome {
     (0..plan.osds).for_each(|n| nodes.start_osd(n));
     let load = start_load(plan, &nodes);
     nodes.sim.run_for(Duration::from_secs(1));
-    nodes.sim.configure_net(|net| net.reset = plan.reset);
+    nodes.sim.configure_net(|net| (net.reset, net.segment_max) = (plan.reset, plan.segment_max));
     let mut nemesis = Nemesis::new(plan, &nodes);
     for _ in 0..plan.blows {
         nemesis.strike();
@@ -190,6 +203,7 @@ pub fn run(plan: &Plan) -> Outcome {
     nodes.shared.with(|state| Outcome {
         violations: state.violations().to_vec(),
         writes: state.truth.writes() as u64,
+        repeats: state.truth.repeats(),
         resends,
         epochs: state.maps.newest().0,
         trace,

@@ -11,7 +11,73 @@ use std::time::Duration;
 /// Placement groups are not divided beyond this: a few more find nothing else.
 const PG_NUM_MAX: u32 = 24;
 
+/// What can be done to a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// An OSD dies: its processes or its machine.
+    KillOsd,
+    /// All dead OSDs start again.
+    ReviveOsds,
+    /// An OSD that lives is said to be down.
+    MarkDown,
+    /// An OSD goes in or out.
+    Weigh,
+    /// A placement group is given to somebody else.
+    MovePrimary,
+    /// There are more placement groups.
+    Split,
+    /// An OSD hangs.
+    Stall,
+    /// Nothing passes between the client and a daemon.
+    Part,
+    /// All passes again.
+    Heal,
+    /// The connections to a daemon are reset.
+    Reset,
+    /// A monitor dies.
+    KillMonitor,
+    /// All dead monitors start again.
+    ReviveMonitors,
+    /// Many epochs follow each other, and the old ones are forgotten perhaps.
+    ManyEpochs,
+    /// Reads and writes are paused, or not any more.
+    Pause,
+    /// The pool is full, or not any more.
+    Fill,
+    /// The other pool is deleted.
+    DeletePool,
+    /// All operations have to be sent again.
+    ForceResend,
+    /// The OSDs' secret changes, and tickets of old ones become worthless in time.
+    RotateKeys,
+}
+
+impl Blow {
+    /// All of them.
+    pub const ALL: [Blow; 18] = [
+        Blow::KillOsd,
+        Blow::ReviveOsds,
+        Blow::MarkDown,
+        Blow::Weigh,
+        Blow::MovePrimary,
+        Blow::Split,
+        Blow::Stall,
+        Blow::Part,
+        Blow::Heal,
+        Blow::Reset,
+        Blow::KillMonitor,
+        Blow::ReviveMonitors,
+        Blow::ManyEpochs,
+        Blow::Pause,
+        Blow::Fill,
+        Blow::DeletePool,
+        Blow::ForceResend,
+        Blow::RotateKeys,
+    ];
+}
+
 pub(super) struct Nemesis<'a> {
+    kinds: Vec<Blow>,
     nodes: &'a Nodes,
     random: fastrand::Rng,
     dead_osds: Vec<usize>,
@@ -30,14 +96,16 @@ impl<'a> Nemesis<'a> {
         let mut random = fastrand::Rng::with_seed(plan.seed ^ 0xbad);
         let rare = |random: &mut fastrand::Rng, p: f64| if random.bool() { p } else { 0.0 };
         nodes.shared.with(|state| {
-            state.peering = (rare(&mut random, 0.5), Duration::from_millis(random.u64(1..4000)));
+            let busy = if plan.always_busy { 1.0 } else { rare(&mut random, 0.5) };
+            state.peering = (busy, Duration::from_millis(random.u64(1..4000)));
             state.map_lag = Duration::from_millis(random.u64(0..2) * random.u64(1..1500));
             state.answer_lag = Duration::from_millis(random.u64(0..2) * random.u64(1..300));
             state.busy_objects = rare(&mut random, 0.1);
             state.again = rare(&mut random, 0.05);
         });
         let (dead_osds, dead_monitors, parted) = (Vec::new(), Vec::new(), Vec::new());
-        Nemesis { nodes, random, dead_osds, dead_monitors, parted, paused: false, full: false }
+        let kinds = plan.kinds.clone();
+        Nemesis { kinds, nodes, random, dead_osds, dead_monitors, parted, paused: false, full: false }
     }
 
     fn any_osd(&mut self) -> usize {
@@ -52,26 +120,32 @@ impl<'a> Nemesis<'a> {
 
     /// One blow, and a while in which it works.
     pub(super) fn strike(&mut self) {
-        match self.random.u8(..20) {
-            0 | 1 => self.kill_osd(),
-            2 | 3 => self.revive_osds(),
-            4 => self.mark_down(),
-            5 => self.change_weight(),
-            6 | 7 => self.change_primary(),
-            8 => self.split(),
-            9 => self.stall(),
-            10 => self.part(),
-            11 => self.heal(),
-            12 | 13 => {
+        let blow = self.kinds[self.random.usize(..self.kinds.len())];
+        match blow {
+            Blow::KillOsd => self.kill_osd(),
+            Blow::ReviveOsds => self.revive_osds(),
+            Blow::MarkDown => self.mark_down(),
+            Blow::Weigh => self.change_weight(),
+            Blow::MovePrimary => self.change_primary(),
+            Blow::Split => self.split(),
+            Blow::Stall => self.stall(),
+            Blow::Part => self.part(),
+            Blow::Heal => self.heal(),
+            Blow::Reset => {
                 let node = self.any_node();
                 self.nodes.sim.reset_connections(&self.nodes.client, &node);
             }
-            14 => self.kill_monitor(),
-            15 => self.revive_monitors(),
-            16 => self.many_epochs(),
-            17 => self.pause(!self.paused),
-            18 => self.fill(!self.full),
-            _ => self.delete_pool_or_force(),
+            Blow::KillMonitor => self.kill_monitor(),
+            Blow::ReviveMonitors => self.revive_monitors(),
+            Blow::ManyEpochs => self.many_epochs(),
+            Blow::Pause => self.pause(!self.paused),
+            Blow::Fill => self.fill(!self.full),
+            Blow::DeletePool => self.delete_pool(),
+            Blow::ForceResend => self.force_resend(),
+            Blow::RotateKeys => {
+                let mut random = self.random.fork();
+                self.nodes.shared.with(|state| state.auth.rotate(&mut random));
+            }
         }
         let span = Duration::from_millis(self.random.u64(0..2500));
         self.nodes.sim.run_for(span);
@@ -85,9 +159,9 @@ impl<'a> Nemesis<'a> {
         self.dead_osds.push(n);
         let node = &self.nodes.osds[n];
         if self.random.bool() {
-            self.nodes.sim.kill(node)
+            self.nodes.sim.kill(node);
         } else {
-            self.nodes.sim.power_cut(node)
+            self.nodes.sim.power_cut(node);
         }
         if self.random.bool() {
             self.nodes.sim.run_for(Duration::from_millis(self.random.u64(0..1000)));
@@ -191,18 +265,21 @@ impl<'a> Nemesis<'a> {
         self.nodes.shared.publish(|map, incremental| change::full(map, incremental, full));
     }
 
-    fn delete_pool_or_force(&mut self) {
-        let delete = self.random.bool();
+    fn delete_pool(&mut self) {
         self.nodes.shared.publish(|map, incremental| {
-            if delete && map.pool(OTHER).is_some() {
+            if map.pool(OTHER).is_some() {
                 incremental.old_pools.push(OTHER);
-            } else {
-                let epoch = incremental.epoch;
-                change::pool(map, incremental, |mut pool: Pool| {
-                    pool.force_resend.now = epoch;
-                    pool
-                });
             }
+        });
+    }
+
+    fn force_resend(&mut self) {
+        self.nodes.shared.publish(|map, incremental| {
+            let epoch = incremental.epoch;
+            change::pool(map, incremental, |mut pool: Pool| {
+                pool.force_resend.now = epoch;
+                pool
+            });
         });
     }
 
