@@ -1,6 +1,6 @@
 //! The model cluster: monitors and OSDs that speak the protocol's other side, simple enough to be obviously right.
 //!
-//! They run in any [`World`]: in a simulation, where whoever made the cluster lets it fail as it likes, and in
+//! They run in any [`World`](ringbd::World): in a simulation, where whoever made the cluster lets it fail as it likes, and in
 //! the real one, where [`serve`] makes a cluster whose OSDs have no disks to measure a client by.
 //!
 //! | module | what |
