@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Objects that all writers share.
 const OBJECTS: usize = 5;
+/// Room for all that is ever written to an object.
+const LANDING_BYTES: usize = 64 << 10;
 /// What is watched.
 const WATCHED: &[u8] = b"watched";
 
@@ -223,7 +225,9 @@ impl Lane {
         let floor = self.load.progress().floors.get(&name).copied().unwrap_or(0);
         let begun = self.load.begin(format!("lane {} reads object {object}", self.no));
         let op = OsdOp::Read(Extent { offset: 0, length: 1 << 20 });
-        let done = self.io.operate_read(&name, &[op.into()], None).await;
+        // With a buffer for what is read, and without.
+        let landing = (begun % 2 == 0).then(|| Buf::zeroed(LANDING_BYTES));
+        let done = self.io.operate_read(&name, &[op.into()], landing).await;
         self.load.end(begun);
         let (version, result) = match &done {
             Ok(reply) => (reply.user_version(), reply.result()),
