@@ -59,6 +59,12 @@ impl InFlight {
         self.by_tid.values_mut().for_each(|flying| flying.sent = false);
     }
 
+    /// What the OSD will not do of what was sent.
+    pub(super) fn unsend(&mut self, which: impl Fn(&Submission) -> bool) {
+        let dropped = self.by_tid.values_mut().filter(|flying| which(&flying.submission));
+        dropped.for_each(|flying| flying.sent = false);
+    }
+
     /// How long the operation that has waited longest has waited.
     pub(super) fn longest_wait(&self) -> Option<std::time::Duration> {
         self.by_tid.values().map(|flying| flying.since).min().map(Instant::elapsed)

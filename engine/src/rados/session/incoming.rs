@@ -100,7 +100,7 @@ impl Arrivals {
     fn backoff(&self, backoff: &MOsdBackoff) -> Result<(), Fault> {
         match backoff.step {
             BackoffStep::Block => {
-                if !self.session.backoffs.borrow_mut().block(backoff) {
+                if !self.session.block(backoff) {
                     let error = ringbd_proto::codec::DecodeError {
                         what: "a backoff",
                         offset: 0,

@@ -62,7 +62,7 @@ async fn use_it(
 ) {
     let Opened { connection, incoming, con_mode, .. } = opened;
     tracing::info!(osd = session.osd.0, %addr, mode = ?con_mode, core = %core.no(), "connected");
-    session.resume(core, Line { connection: connection.clone(), addr, con_mode });
+    session.resume(Line { connection: connection.clone(), addr, con_mode });
     if session.connections.get() > 1 {
         core.session_reset(session.osd);
     }

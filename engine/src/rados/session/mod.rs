@@ -26,7 +26,7 @@ use backoff::Backoffs;
 use in_flight::{Flying, InFlight};
 use ringbd_proto::auth::ConMode;
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
-use ringbd_proto::osd::OSD_OP;
+use ringbd_proto::osd::{MOsdBackoff, OSD_OP};
 use ringbd_proto::types::{EntityAddr, OsdId};
 use ringbd_reactor::{WaitQueue, spawn_detached};
 use std::cell::{Cell, RefCell};
@@ -110,36 +110,47 @@ impl Session {
     }
 
     /// A new connection stands: everything that was not answered goes out, oldest first.
-    fn resume(&self, core: &Core, line: Line) {
+    fn resume(&self, line: Line) {
         *self.backoffs.borrow_mut() = Backoffs::default();
-        let epoch = core.with_map(|map| map.map_or_else(Default::default, |map| map.epoch()));
+        self.send_held(&line.connection);
+        *self.line.borrow_mut() = Some(line);
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    /// The OSD asks for quiet in a range. It drops what it got there and has not done, so all of that is to be sent again
+    /// when it lifts the backoff. False when it has more backoffs than any sane one would.
+    #[must_use]
+    fn block(&self, request: &MOsdBackoff) -> bool {
+        self.in_flight.borrow_mut().unsend(|submission| {
+            let Submission { sending, front, .. } = submission;
+            let is_there = || {
+                request.range.contains(&front.object().expect("a front that was encoded here can be read"))
+            };
+            sending.spg == request.spg && is_there()
+        });
+        self.backoffs.borrow_mut().block(request)
+    }
+
+    /// What waits to be sent goes out, oldest first, if nothing holds it back any more.
+    ///
+    /// It names the map by which its home found the way here, not a newer one that this core may have seen already: by that
+    /// the way may be another.
+    fn send_held(&self, connection: &Connection) {
         let mut in_flight = self.in_flight.borrow_mut();
         for tid in in_flight.tids() {
             let flying = in_flight.find(tid).expect("the table names what it has");
+            if flying.sent {
+                continue;
+            }
             if flying.ever_sent {
                 let Submission { sending, front, .. } = &mut flying.submission;
                 // Attempts of a session are numbered within what its operations' homes leave to it.
                 if sending.attempt % ATTEMPTS_MAX < ATTEMPTS_MAX - 1 {
                     sending.attempt += 1;
                 }
-                sending.epoch = epoch;
                 front.stamp(sending);
             }
-            self.send(&line.connection, flying);
-        }
-        drop(in_flight);
-        *self.line.borrow_mut() = Some(line);
-        self.connections.set(self.connections.get() + 1);
-    }
-
-    /// The OSD lifted a backoff: what was held back goes out, oldest first, if nothing else holds it.
-    fn send_held(&self, connection: &Connection) {
-        let mut in_flight = self.in_flight.borrow_mut();
-        for tid in in_flight.tids() {
-            let flying = in_flight.find(tid).expect("the table names what it has");
-            if !flying.sent {
-                self.send(connection, flying);
-            }
+            self.send(connection, flying);
         }
     }
 
