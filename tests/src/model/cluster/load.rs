@@ -226,7 +226,7 @@ impl Lane {
         let begun = self.load.begin(format!("lane {} reads object {object}", self.no));
         let op = OsdOp::Read(Extent { offset: 0, length: 1 << 20 });
         // With a buffer for what is read, and without.
-        let landing = (begun % 2 == 0).then(|| Buf::zeroed(LANDING_BYTES));
+        let landing = begun.is_multiple_of(2).then(|| Buf::zeroed(LANDING_BYTES));
         let done = self.io.operate_read(&name, &[op.into()], landing).await;
         self.load.end(begun);
         let (version, result) = match &done {
