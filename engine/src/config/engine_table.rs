@@ -153,6 +153,11 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
     row("objecter_inflight_op_bytes", size(100 * MIB), "bytes of OSD operations in flight; 0: any number"),
     row("osd_client_op_priority", number_in(63, 0, 255), "priority of operations in the OSDs' queues"),
     row(
+        "osd_op_complaint_time",
+        seconds(30.0),
+        "age at which an operation without an answer is warned about",
+    ),
+    row(
         "osd_client_watch_timeout",
         number(30),
         "seconds after which an OSD gives up a watcher that is silent",

@@ -4,7 +4,9 @@
 use super::Plan;
 use crate::model::state::Shared;
 use crate::model::truth::{Stamp, checksum};
-use ringbd::rados::{Cluster, Extent, IoCtx, OpError, OsdOp, Rados, Seat, SnapContext, SnapId, WatchNews};
+use ringbd::rados::{
+    Cluster, ClusterStatus, Extent, IoCtx, OpError, OsdOp, Rados, Seat, SnapContext, SnapId, WatchNews,
+};
 use ringbd_reactor::{Buf, SharedBuf, sleep, spawn, timeout};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -131,15 +133,17 @@ impl Load {
         }
         self.end(begun);
         let begun = self.begin(format!("wait for core {} to be empty", rados.core()));
-        loop {
-            let status = rados.status();
-            if status.in_flight == 0 && status.sessions.iter().all(|session| session.in_flight == 0) {
-                break;
+        let moved = loop {
+            let ClusterStatus { cores, sessions, .. } = rados.status().await;
+            if cores.iter().all(|core| core.in_flight == 0)
+                && sessions.iter().all(|session| session.in_flight == 0)
+            {
+                break cores.iter().find(|core| core.core == rados.core()).map_or(0, |core| core.moved);
             }
             sleep(Duration::from_millis(200)).await;
-        }
+        };
         self.end(begun);
-        self.progress().resends += rados.status().resends;
+        self.progress().resends += moved;
     }
 }
 
