@@ -36,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("messages", messages),
     ("mon_host", mon_host),
     ("osdmap", osdmap),
+    ("rbd_objects", rbd_objects),
     ("store_blocks", store_blocks),
     ("store_records", store_records),
     ("wire_client", wire_client),
@@ -73,6 +74,12 @@ pub fn image_spec(bytes: &[u8]) {
         }
         Err(error) => assert!(text.len() > 1 << 16 || error.place().starts_with("column "), "{error}"),
     }
+}
+
+/// What comes from an image's objects or its other users decodes and encodes to what it was, or is refused. The first byte
+/// says what it claims to be.
+pub fn rbd_objects(bytes: &[u8]) {
+    ringbd_proto::rbd::fuzz(bytes);
 }
 
 /// A superblock or data label decodes and encodes to what it was, or is refused; with the right checksum put in, too.
