@@ -131,7 +131,6 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         number(900),
         "seconds without traffic after which a connection is closed; 0: never",
     ),
-    row("ms_crc_data", flag(true), "checksum the data of frames; must be the same at both ends"),
     row("mon_client_hunt_parallel", number(3), "monitors tried at once while there is no session; 0: all"),
     row("mon_client_hunt_interval", seconds(3.0), "time a round of tries may take"),
     row(

@@ -58,9 +58,6 @@ pub struct ClusterConfig {
     pub ready_timeout: Duration,
     /// `ms_connection_idle_timeout` (900 s): without traffic, before a connection is closed; `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// `ms_crc_data` (true): whether the data of arriving frames in crc mode is held against its checksum. What ringbd sends
-    /// has one in any case, because daemons before Quincy look at it whatever is configured.
-    pub crc_data: bool,
     /// `rados_osd_op_timeout` (0): after which an OSD operation fails; `None`: never.
     pub osd_op_timeout: Option<Duration>,
     /// `rados_mon_op_timeout` (0): after which a monitor operation fails; `None`: never.
@@ -184,7 +181,6 @@ impl ClusterConfig {
             max_backoff: settings.duration("ms_max_backoff").max(initial_backoff),
             ready_timeout: whole_seconds(settings, "ms_connection_ready_timeout"),
             idle_timeout: some_time(whole_seconds(settings, "ms_connection_idle_timeout")),
-            crc_data: settings.flag("ms_crc_data"),
             osd_op_timeout: settings.limit("rados_osd_op_timeout"),
             mon_op_timeout: settings.limit("rados_mon_op_timeout"),
             mount_timeout: settings.limit("client_mount_timeout").unwrap_or(Duration::MAX),

@@ -184,6 +184,18 @@ impl Cluster {
         &mut self.osds[no]
     }
 
+    /// All daemons of OSDs, to be frozen while something else goes on.
+    #[must_use]
+    pub fn osds(&self) -> &[Daemon] {
+        &self.osds
+    }
+
+    /// The same of monitors.
+    #[must_use]
+    pub fn mons(&self) -> &[Daemon] {
+        &self.mons
+    }
+
     /// A monitor's daemon.
     pub fn mon(&mut self, no: usize) -> &mut Daemon {
         &mut self.mons[no]
