@@ -26,9 +26,14 @@ impl Maps {
         self.newest.as_ref().map_or(Epoch(0), |map| map.epoch())
     }
 
+    /// The cluster's identity by the monitors' own map.
+    pub(super) fn monitors_fsid(&self) -> Option<Fsid> {
+        self.monmap.as_ref().map(|map| map.fsid)
+    }
+
     /// The cluster's identity, once a monitor has said it.
     pub(super) fn fsid(&self) -> Option<Fsid> {
-        self.monmap.as_ref().map(|map| map.fsid).or_else(|| self.newest.as_ref().map(|map| map.fsid()))
+        self.monitors_fsid().or_else(|| self.newest.as_ref().map(|map| map.fsid()))
     }
 }
 
@@ -43,7 +48,10 @@ impl Monitor {
         tracing::debug!(epoch = map.epoch.0, monitors = map.mons.len(), "map of the monitors");
         self.subscriptions.borrow_mut().monmap = map.epoch;
         self.hunt.borrow_mut().take_monmap(&map);
-        self.maps.borrow_mut().monmap = Some(map);
+        let first = self.maps.borrow_mut().monmap.replace(map).is_none();
+        if first {
+            self.send_questions();
+        }
     }
 
     /// Brings the map up to date with what a monitor or an OSD sent.
