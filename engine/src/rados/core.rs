@@ -81,7 +81,11 @@ impl Core {
                 Message::Tickets => self.news.wake_all(),
                 Message::SessionReset(osd) => self.rewatch(osd),
                 Message::Watch(event) => self.take_watch_event(event),
-                Message::Fenced => self.fail_everything(&OpError::Blocklisted),
+                Message::Fenced => {
+                    self.fail_everything(&OpError::Blocklisted);
+                    // Who waits for a map learns that it is of no use any more.
+                    self.news.wake_all();
+                }
                 Message::Stop => break,
             }
         }
@@ -126,13 +130,14 @@ impl Core {
         self.with_map(|map| map?.osd_addrs(osd)?.msgr2().copied())
     }
 
-    /// Waits until this core has a map of at least that epoch. False when the client ends first.
+    /// Waits until this core has a map of at least that epoch. False when the client ends or is fenced
+    /// first.
     pub(super) async fn wait_for_map(&self, epoch: Epoch) -> bool {
         loop {
             if self.with_map(|map| map.is_some_and(|map| map.epoch() >= epoch)) {
                 return true;
             }
-            if self.ended.get() {
+            if self.check_alive().is_err() {
                 return false;
             }
             self.news.wait().await;
