@@ -91,7 +91,11 @@ impl Core {
                 // Who does not wait any more does not want to know.
                 Message::Report(reply) => drop(reply.send(CoreReport::of(&self))),
                 Message::Greet(osd) => drop(self.session(osd)),
-                Message::Over(error) => self.fail_everything(&error),
+                Message::Over(error) => {
+                    self.fail_everything(&error);
+                    // Who waits for a map learns that it is of no use any more.
+                    self.news.wake_all();
+                }
                 Message::Stop => break,
             }
         }
@@ -150,13 +154,13 @@ impl Core {
         self.with_map(|map| map?.osd_addrs(osd)?.msgr2().copied())
     }
 
-    /// Waits until this core has a map of at least that epoch. False when the client ends first.
+    /// Waits until this core has a map of at least that epoch. False when the client's end comes first.
     pub(super) async fn wait_for_map(&self, epoch: Epoch) -> bool {
         loop {
             if self.with_map(|map| map.is_some_and(|map| map.epoch() >= epoch)) {
                 return true;
             }
-            if self.ended.get() {
+            if self.check_alive().is_err() {
                 return false;
             }
             self.news.wait().await;

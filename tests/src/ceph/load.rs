@@ -24,6 +24,9 @@ const WORKERS: u64 = 4;
 const BLOCKS: u64 = 16;
 const BLOCK: usize = 4096;
 
+/// How long the load may stand still or limp, whatever happens to the cluster.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A running load.
 pub struct Load {
     shared: Arc<Shared>,
@@ -61,12 +64,17 @@ impl Load {
     /// Waits until so many more operations are acknowledged: the load goes on.
     ///
     /// # Panics
-    /// When it does not within a minute and a half.
+    /// When it does not within [`PATIENCE`].
     pub fn await_progress(&self, operations: u64) {
-        let (target, deadline) = (self.acknowledged() + operations, Instant::now() + Duration::from_secs(90));
-        while self.acknowledged() < target {
-            assert!(Instant::now() < deadline, "the load stands still at {} operations", self.acknowledged());
-            std::thread::sleep(Duration::from_millis(20));
+        let (begin, deadline) = (self.acknowledged(), Instant::now() + PATIENCE);
+        while self.acknowledged() < begin + operations {
+            let done = self.acknowledged() - begin;
+            assert!(
+                Instant::now() < deadline,
+                "the load on {} cores did {done} of {operations} operations in {PATIENCE:?}",
+                self.cores
+            );
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

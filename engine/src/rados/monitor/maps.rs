@@ -51,9 +51,14 @@ impl Maps {
         Some(mon.name.clone())
     }
 
+    /// The cluster's identity by the monitors' own map.
+    pub(super) fn monitors_fsid(&self) -> Option<Fsid> {
+        self.monmap.as_ref().map(|map| map.fsid)
+    }
+
     /// The cluster's identity, once a monitor has said it.
     pub(super) fn fsid(&self) -> Option<Fsid> {
-        self.monmap.as_ref().map(|map| map.fsid).or_else(|| self.newest.as_ref().map(|map| map.fsid()))
+        self.monitors_fsid().or_else(|| self.newest.as_ref().map(|map| map.fsid()))
     }
 }
 
@@ -71,7 +76,10 @@ impl Monitor {
         tracing::debug!(epoch = map.epoch.0, monitors = map.mons.len(), "map of the monitors");
         self.subscriptions.borrow_mut().monmap = map.epoch;
         self.hunt.borrow_mut().take_monmap(&map);
-        self.maps.borrow_mut().monmap = Some(map);
+        let first = self.maps.borrow_mut().monmap.replace(map).is_none();
+        if first {
+            self.send_questions();
+        }
     }
 
     /// Whether it is the cluster that the configuration names, or that we have known so far. If not the session is of no

@@ -42,14 +42,21 @@ impl Monitor {
         *self.session.borrow_mut() = Some(Session { connection: connection.clone(), addr });
         post(&connection, Tid(0), &self.subscriptions.borrow().all(), &Pieces::None);
         self.requests.borrow_mut().forget_unwanted();
-        for tid in self.requests.borrow().tids() {
-            self.send_question(&connection, tid);
-        }
+        self.send_questions();
         self.renew_what_is_due();
         let mut arrivals = Arrivals { monitor: self.clone() };
         let fault = incoming.run(&connection, &mut arrivals).await;
         *self.session.borrow_mut() = None;
         tracing::info!(monitor = peer.num, reason = %fault, "the monitor session ended");
+    }
+
+    /// Sends everything that was asked and not answered, oldest first.
+    pub(super) fn send_questions(&self) {
+        if let Some(session) = &*self.session.borrow() {
+            for tid in self.requests.borrow().tids() {
+                self.send_question(&session.connection, tid);
+            }
+        }
     }
 
     /// Sends a message, if there is a session; else it is sent in the next one.
@@ -91,7 +98,8 @@ impl Monitor {
     fn send_question(&self, connection: &Connection, tid: u64) {
         let requests = self.requests.borrow();
         let Some(question) = requests.find(tid) else { return };
-        let fsid = self.maps.borrow().fsid().unwrap_or_default();
+        // Monitors refuse what names no cluster. Their map, which says which one it is, is on its way.
+        let Some(fsid) = self.maps.borrow().monitors_fsid() else { return };
         match question {
             Question::Command { text, input, .. } => {
                 let mut data = Pieces::None;
