@@ -111,7 +111,7 @@ fn a_store_on_a_device_keeps_its_data_and_gives_back_what_is_discarded() {
     with_image(store, |image| {
         for offset in chunks() {
             let (read, buf) = image.blocking().read_at(Buf::zeroed(CHUNK_BYTES), offset);
-            assert_eq!(read.unwrap(), CHUNK_BYTES);
+            assert_eq!(read.unwrap(), CHUNK_BYTES as u64);
             assert!(*buf == *pattern(offset), "what was written at {offset} is there");
         }
         image.blocking().discard(0, 16 * MIB).unwrap();
