@@ -102,6 +102,12 @@ impl Lab {
         command
     }
 
+    /// The arguments of one more job on `img`. fio knows the plugin's options only behind its name.
+    fn second_job(&self, kind: &str) -> String {
+        let (plugin, store) = (self.plugin.display(), self.path("store"));
+        format!("--name=second --ioengine=external:{plugin} --store={} --rbdname=img {kind}", store.display())
+    }
+
     fn run(&self, kind: &str) -> Run {
         self.run_on("store", kind)
     }
@@ -249,26 +255,16 @@ fn an_engine_with_cores_of_its_own_serves_jobs_that_sleep() {
             lab.run(&format!("{kind} --cores={cores}")).assert_good(&format!("cores={cores}, cache={mode}"));
         }
         let sleeper = format!("{kind} --thread --cores=1 --thinktime=1ms --size=256k");
-        let second = format!(
-            "--name=busy --rw=randwrite --offset=8m --size=4m --store={}",
-            lab.path("store").display()
-        );
-        lab.run(&format!(
-            "{sleeper} {second} --ioengine=external:{} --rbdname=img --thread --cores=1 --cache={mode}",
-            lab.plugin.display()
-        ))
-        .assert_good(&format!("a sleeper and another, cache={mode}"));
+        let second = lab.second_job("--rw=randwrite --offset=8m --size=4m --thread --cores=1");
+        lab.run(&format!("{sleeper} {second} --cache={mode}"))
+            .assert_good(&format!("a sleeper and another, cache={mode}"));
     }
 }
 
 #[test]
 fn jobs_that_share_a_store_must_agree_on_its_cores() {
     let Some(lab) = Lab::set_up() else { return };
-    let second = format!(
-        "--name=other --rw=read --size=4m --thread --rbdname=img --ioengine=external:{} --store={}",
-        lab.plugin.display(),
-        lab.path("store").display()
-    );
+    let second = lab.second_job("--rw=read --size=4m --thread");
     for (one, other) in [("--cores=1", "--cores=2"), ("--cores=1", ""), ("", "--cores=1")] {
         let run = lab.run(&format!("--rw=read --thread {one} {second} {other}"));
         run.assert_says(&["ringbd:", "same cores="]);
