@@ -174,15 +174,15 @@ impl Job {
         }
     }
 
-    /// A file is about to be used. The thread becomes a core at the first, the last moment before I/O: from then on
-    /// it has to come back often, because other jobs may wait for what it owns.
+    /// A file is about to be used. The thread joins the engine at the first, the last moment before I/O: if that makes it
+    /// a core it has to come back often from then on, because other jobs may wait for what it owns.
     ///
     /// A failure is kept for the first I/O: fio takes a job whose files do not open for one without work to do.
     pub(crate) fn open_file(&mut self, td: Thread, options: &JobOptions, file: FioFile) {
         if self.files.get(file.index()).is_none_or(Option::is_none) {
             self.add_file(td, options, file);
         }
-        if let Err(failure) = self.link.lend() {
+        if let Err(failure) = self.link.join() {
             self.set_file(file.index(), FileState::Failed(failure.say()));
         }
         let FileState::Image(image) = self.file(file) else { return };
