@@ -290,6 +290,33 @@ fn a_lent_core_hits_too() {
 }
 
 #[test]
+fn without_a_cache_whole_blocks_go_straight_to_the_disk() {
+    let bed = Bed::new(64 << 20, 22);
+    let engine = bed.engine(Cores::Own(1));
+    let image = engine.open(&spec(), &options(QemuCache::None, &[])).unwrap();
+    let straight = || block_on(engine.stats()).straight;
+    let write = |offset, data| image.blocking().write_at(data, offset).0.unwrap();
+    read(&image, 0, 4096);
+    assert_eq!(straight(), 0, "a hole takes no operation of the disk");
+    write(0, pattern(1, 4 << 20));
+    assert_eq!(straight(), 0, "the object had no slot yet");
+    write(8192, pattern(2, 4096));
+    assert_eq!(straight(), 1);
+    let got = read(&image, 4096, 8192);
+    assert!(got[..4096] == pattern(1, 4 << 20)[4096..8192] && got[4096..] == *pattern(2, 4096));
+    assert_eq!(straight(), 2);
+    write(100, pattern(3, 4096));
+    assert_eq!(straight(), 2, "a part of a block is read and changed");
+    read(&image, (4 << 20) - 4096, 8192);
+    assert_eq!(straight(), 2, "two objects");
+    block_on(image.discard(0, 4 << 20)).unwrap();
+    assert_eq!(read(&image, 8192, 4096), [0; 4096], "what was discarded is zeros");
+    assert_eq!(straight(), 2);
+    let stats = block_on(engine.stats());
+    assert_eq!((stats.op(ringbd::Op::Write).requests, stats.op(ringbd::Op::Read).requests), (3, 4));
+}
+
+#[test]
 fn an_engine_ends_when_its_last_handle_is_dropped_on_one_of_its_own_cores() {
     for cores in [1, 3] {
         let bed = Bed::new(16 << 20, 20);

@@ -28,7 +28,7 @@ mod world;
 pub use blocking::blocking;
 pub use buf::{Buf, SharedBuf};
 pub use clock::{Instant, fill_random, now, random_u64, unix_time};
-pub use core::CoreConfig;
+pub use core::{CompletionHandler, CoreConfig};
 pub use cpu::{allowed_cpus, current_cpu, thread_cpu_time};
 pub use fs::{DirectIo, Durability, File, OpenOptions, SyncFile};
 pub use lent::{LentCore, Region};

@@ -4,6 +4,8 @@ mod clocks;
 mod flow;
 mod planned;
 
+use std::collections::VecDeque;
+
 use ringbd::Region;
 
 use crate::abi::detect;
@@ -60,11 +62,13 @@ pub(crate) struct Job {
     depth: usize,
     queued: Vec<(Unit, ImageIndex)>,
     in_flight: usize,
+    /// Units committed since the engine was last given a turn.
+    unpolled: usize,
     told_failure: bool,
     /// Trims in flight.
     trims: Vec<Trim>,
     /// Completed units. The first `taken` are fio's.
-    done: Vec<Unit>,
+    done: VecDeque<Unit>,
     taken: usize,
 }
 
@@ -88,9 +92,10 @@ impl Job {
             depth,
             queued: Vec::with_capacity(depth),
             in_flight: 0,
+            unpolled: 0,
             told_failure: false,
             trims: Vec::with_capacity(depth),
-            done: Vec::with_capacity(depth),
+            done: VecDeque::with_capacity(depth),
             taken: 0,
         };
         for (index, target) in planned.0 {
