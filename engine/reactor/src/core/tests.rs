@@ -254,9 +254,11 @@ fn closed_files_leave_the_tables_of_sleeping_cores() {
     thread.join().unwrap();
 }
 
-/// What a handler was told: the token, the bytes or the errno, and the first byte of the buffer.
+/// What a handler was told of an operation: the token, the bytes or the errno, and the first byte of the buffer.
+type End = (u64, Result<usize, i32>, u8);
+
 #[derive(Default)]
-struct Told(RefCell<Vec<(u64, Result<usize, i32>, u8)>>);
+struct Told(RefCell<Vec<End>>);
 
 impl CompletionHandler for Told {
     fn completed(self: Rc<Self>, token: u64, result: io::Result<usize>, buf: Buf) {

@@ -11,6 +11,10 @@ use crate::store::{Ended, Transfer};
 
 const VOLATILE: Durability = Durability::Volatile;
 
+const EINTR: i32 = 4;
+const EIO: i32 = 5;
+const EAGAIN: i32 = 11;
+
 /// A store with an open image of 64 objects of that order.
 fn small(order: u8) -> (Place, Store, ImageRecord) {
     let place = Place::new();
@@ -408,9 +412,9 @@ fn what_ends_short_is_done_again_and_what_the_disk_refuses_is_an_error() {
         for (moved, name) in [
             (Ok(4096), "again"),
             (Ok(0), "again"),
-            (Err(io::Error::from_raw_os_error(libc::EINTR)), "again"),
-            (Err(io::Error::from_raw_os_error(libc::EAGAIN)), "again"),
-            (Err(io::Error::from_raw_os_error(libc::EIO)), "failed"),
+            (Err(io::Error::from_raw_os_error(EINTR)), "again"),
+            (Err(io::Error::from_raw_os_error(EAGAIN)), "again"),
+            (Err(io::Error::from_raw_os_error(EIO)), "failed"),
             (Ok(8192), "whole"),
         ] {
             let transfer = objects.start_read(ObjectNo(0), 0, filled(9, 8192), last.clone(), 0).ok().unwrap();
@@ -418,7 +422,7 @@ fn what_ends_short_is_done_again_and_what_the_disk_refuses_is_an_error() {
                 Ended::Whole => "whole",
                 Ended::Again => "again",
                 Ended::Failed(error) => {
-                    assert_eq!(error.errno(), libc::EIO);
+                    assert_eq!(error.errno(), EIO);
                     "failed"
                 }
             };
