@@ -64,7 +64,7 @@ impl Load {
     /// Waits until so many more operations are acknowledged: the load goes on.
     ///
     /// # Panics
-    /// When it does not within [`PATIENCE`].
+    /// When it does not within a minute.
     pub fn await_progress(&self, operations: u64) {
         let (begin, deadline) = (self.acknowledged(), Instant::now() + PATIENCE);
         while self.acknowledged() < begin + operations {
