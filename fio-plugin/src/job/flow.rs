@@ -97,11 +97,12 @@ impl Job {
         self.in_flight + self.done.len() - self.taken >= self.depth
     }
 
-    /// Gives the engine a turn: what it was asked for goes out, what has completed comes in.
+    /// Gives the engine a turn: what it was asked for goes out, what has completed comes in and is collected.
     #[inline]
     fn poll(&mut self) {
         self.link.poll();
         self.unpolled = 0;
+        self.reap();
     }
 
     /// Tells fio that the queued units go out now: one reading of the clock serves them all.
@@ -125,6 +126,8 @@ impl Job {
     /// engines trim within `queue`. Requests in flight have no order in ours, so such a write waits for its trim.
     #[cold]
     fn let_trims_end(&mut self, write: Unit, image: ImageIndex) {
+        // What has ended already is collected first: nothing more would come to end a wait for it.
+        self.reap();
         while self.trims.iter().any(|trim| trim.touches(write, image, &self.layout)) {
             self.link.wait(None);
             self.reap();
@@ -144,7 +147,6 @@ impl Job {
             self.wait(min, timeout);
         } else if self.done.len() < max {
             self.poll();
-            self.reap();
         }
         self.taken = self.done.len().min(max);
         self.taken
