@@ -228,7 +228,8 @@ impl Job {
     /// Ends the job on the engine, before fio frees units and buffers: waits until none is in use, gives the core back,
     /// and closes the images that nobody else uses. Again is nothing.
     pub(crate) fn retire(&mut self) {
-        // fio has reaped all units, except where it gave a job up.
+        // fio has reaped all units, except where it gave a job up. What has ended already ends no wait.
+        self.reap();
         while self.in_flight > 0 {
             self.link.wait(None);
             self.reap();
