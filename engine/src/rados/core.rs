@@ -27,6 +27,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long an operation waits before a newer map is asked for: longer than nearly all take, and short beside the seconds that
+/// it takes a cluster to find that an OSD is gone. The question costs the monitors one answer, when there is a newer map.
+const NEWS_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a core looks for such operations.
+const NEWS_INTERVAL: Duration = Duration::from_millis(500);
+
 pub(super) struct Core {
     no: CoreNo,
     shared: Arc<Shared>,
@@ -69,6 +76,7 @@ impl Core {
         core.take_config(core.config());
         spawn_detached(core.clone().serve(mailbox));
         spawn_detached(tick(core.clone()));
+        spawn_detached(watch_for_news(core.clone()));
         if let Some(mailbox) = monitor {
             Monitor::start(&core, mailbox);
         }
@@ -355,5 +363,22 @@ async fn tick(core: Rc<Core>) {
             core.want_newer_map();
         }
         core.ping_watches();
+    }
+}
+
+/// Asks for a newer map as soon as an operation waits for longer than they do in a healthy cluster.
+///
+/// An OSD that hangs keeps its connections, and only a map says that another leads now. It must not be heard of late: OSDs know an
+/// operation that is sent again for one that they have done by a placement group's log, which keeps the names of a few thousand
+/// (`osd_pg_log_dups_tracked`, 3000, beside the log itself). When others write more than that meanwhile, it is done twice.
+async fn watch_for_news(core: Rc<Core>) {
+    loop {
+        sleep(NEWS_INTERVAL).await;
+        if core.ended.get() {
+            return;
+        }
+        if core.sessions().iter().any(|session| session.has_waited_for(NEWS_AFTER)) {
+            core.want_newer_map();
+        }
     }
 }

@@ -196,12 +196,17 @@ impl Session {
     pub(super) fn look_for_laggards(&self, config: &ClusterConfig) -> bool {
         self.complain_of_slow(config.complaint_time);
         let limit = config.laggy_after;
-        let laggy = self.in_flight.borrow().longest_wait().is_some_and(|wait| wait >= limit);
+        let laggy = self.has_waited_for(limit);
         if laggy && let Some(line) = &*self.line.borrow() {
             let ping = MessageHeader::new(MessageType::PING, 1, 1);
             line.connection.send(ping, |_| {}, &Pieces::None, None);
         }
         laggy
+    }
+
+    /// Whether an operation has waited for that long.
+    pub(super) fn has_waited_for(&self, wait: Duration) -> bool {
+        self.in_flight.borrow().longest_wait().is_some_and(|longest| longest >= wait)
     }
 
     /// Warns of operations that have waited for longer than `limit`, and again each time that their wait has doubled.
