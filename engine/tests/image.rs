@@ -127,6 +127,39 @@ fn lent_threads_come_and_go_and_take_their_objects_along() {
 }
 
 #[test]
+fn lent_threads_that_come_and_go_at_once_leave_nothing_behind() {
+    let bed = Bed::new(64 << 20, 20);
+    let engine = bed.engine(Cores::Lent(2));
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    for round in 0..40u64 {
+        let threads: Vec<_> = (0..4u64)
+            .map(|thread| {
+                let (engine, image) = (engine.clone(), image.clone());
+                std::thread::spawn(move || {
+                    let mut core = engine.lend().unwrap();
+                    for n in 0..16 {
+                        let offset = (thread * 16 + n) << 20;
+                        let data = pattern(round << 32 | thread << 8 | n, 4096);
+                        core.block_on(image.write_at(data, offset)).0.unwrap();
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(engine.cores(), 0);
+    }
+    let mut core = engine.lend().unwrap();
+    for thread in 0..4u64 {
+        for n in 0..16 {
+            let (result, buf) = core.block_on(image.read_at(Buf::zeroed(4096), (thread * 16 + n) << 20));
+            result.unwrap();
+            assert!(*buf == *pattern(39 << 32 | thread << 8 | n, 4096), "thread {thread} write {n}");
+        }
+    }
+    core.block_on(image.close()).unwrap();
+}
+
+#[test]
 fn requests_past_the_end_are_short_or_refused_as_librbd_does() {
     let bed = Bed::new((1 << 20) + 1000, 20);
     let engine = bed.engine(Cores::Own(1));
