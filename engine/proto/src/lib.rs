@@ -16,4 +16,5 @@ pub mod mon;
 pub mod msgr2;
 pub mod osd;
 pub mod osdmap;
+pub mod rbd;
 pub mod types;
