@@ -265,7 +265,9 @@ fn an_engine_with_cores_of_its_own_serves_jobs_that_sleep() {
 fn jobs_that_share_a_store_must_agree_on_its_cores() {
     let Some(lab) = Lab::set_up() else { return };
     let second = lab.second_job("--rw=read --size=4m --thread");
-    for (one, other) in [("--cores=1", "--cores=2"), ("", "--cores=1")] {
+    for (one, other) in
+        [("--cores=1", "--cores=2"), ("", "--cores=1"), ("--cores=1", ""), ("--cores=1", "--cores=0-0")]
+    {
         let run = lab.run(&format!("--rw=read --thread {one} {second} {other}"));
         run.assert_says(&["ringbd:", "same cores="]);
     }

@@ -12,7 +12,7 @@ use crate::cache::Extent;
 use crate::image::core_image::CoreImage;
 use crate::image::shared::ImageShared;
 use ringbd_reactor::{Answerer, Asker, Buf, Watch, lane, rouse};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A read or a write of one object's extent on its way to the object's home core and back.
@@ -53,15 +53,7 @@ pub(crate) struct Lanes {
     /// By the number of the core that is asked.
     asked: RefCell<Vec<Option<Asker<Place>>>>,
     served: RefCell<Vec<Served>>,
-    /// So many polls may pass before the lanes are looked at again.
-    rest: Cell<u32>,
-    /// A request began since the last poll.
-    began: Cell<bool>,
 }
-
-/// Polls that a core may let pass without a look at its lanes while it begins requests and others work on enough of its own:
-/// each look costs the cache lines of what the other cores published since, so it pays to find more there.
-const REST_MAX: u32 = 7;
 
 /// The end of another core's lane.
 pub(crate) struct Served {
@@ -70,47 +62,9 @@ pub(crate) struct Served {
 }
 
 impl Lanes {
-    /// Whether something came, or has to be told, and the lanes are not at rest.
+    /// Whether something came, or has to be told.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
-        self.rest.get() == 0 && self.is_any_busy()
-    }
-
-    /// A request begins.
-    #[inline]
-    pub(crate) fn begin(&self) {
-        self.began.set(true);
-    }
-
-    /// A poll: whether to look at the lanes now. They rest for some polls after a look, if the core begins requests
-    /// meanwhile, and others have the more of its own to do, the longer.
-    #[inline]
-    pub(crate) fn look_now(&self) -> bool {
-        if self.began.replace(false)
-            && let Some(left) = self.rest.get().checked_sub(1)
-        {
-            self.rest.set(left);
-            return false;
-        }
-        self.wake();
-        true
-    }
-
-    /// After a look in a poll.
-    #[inline]
-    pub(crate) fn rest(&self) {
-        let under_way: u32 = self.asked.borrow().iter().flatten().map(Asker::in_flight).sum();
-        self.rest.set((2 * under_way).min(REST_MAX));
-    }
-
-    /// The lanes rest no longer: the core may sleep, and has to know what it would sleep over.
-    #[inline]
-    pub(crate) fn wake(&self) {
-        self.rest.set(0);
-    }
-
-    #[inline]
-    fn is_any_busy(&self) -> bool {
         self.asked.borrow().iter().flatten().any(|lane| lane.has_answers() || lane.has_news())
             || self.served.borrow().iter().any(|served| served.lane.has_questions() || served.lane.has_news())
     }
@@ -198,6 +152,7 @@ impl CoreState {
         if !self.lanes.has_work() {
             return false;
         }
+        // Held while requests end, too: what their callbacks may do goes through mailboxes.
         let mut asked = self.lanes.asked.borrow_mut();
         for lane in asked.iter_mut().flatten() {
             while let Some(place) = lane.take_back() {

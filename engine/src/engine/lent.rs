@@ -57,7 +57,6 @@ impl Core {
     #[inline]
     pub fn submit(&mut self, image: &Image, request: Request, token: u64) {
         let state = &self.state;
-        state.lanes.begin();
         self.lent.enter(|| {
             if image.belongs_to(state) {
                 state.start(image.shared(), request, End::Token(token));
@@ -77,24 +76,23 @@ impl Core {
     #[inline]
     pub fn poll(&mut self) -> bool {
         let state = &self.state;
-        let mut worked = false;
-        if state.lanes.look_now() {
-            worked = self.lent.enter(|| state.work_lanes_now());
-            state.lanes.rest();
-        }
+        let worked = self.lent.enter(|| state.work_lanes_now());
         self.lent.poll() | worked
     }
 
-    /// Waits until something happens, or until `limit` is over.
+    /// Waits until something happens, or until `limit` is over. While completions wait to be collected it is a [`poll`](Core::poll):
+    /// nothing more has to happen for whoever waits for them.
     pub fn wait(&mut self, limit: Option<Duration>) {
-        self.state.lanes.wake();
+        if self.completions() > 0 {
+            self.poll();
+            return;
+        }
         // What the tasks that are ready ask for goes out in the system call that waits, unless one of them ended a request.
-        let before = self.completions();
         for _ in 0..ROUNDS_MAX {
             if !self.lent.run() {
                 break;
             }
-            if self.completions() > before {
+            if self.completions() > 0 {
                 return;
             }
         }
@@ -130,7 +128,6 @@ impl Core {
 
     /// Runs a future on this core, and the core with it, to the future's end.
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
-        self.state.lanes.wake();
         self.lent.block_on(future)
     }
 
@@ -143,7 +140,6 @@ impl Core {
     /// Leaves the engine: see the type's documentation.
     fn leave(&mut self) {
         let (state, engine) = (self.state.clone(), self.engine.shared().clone());
-        state.lanes.wake();
         let last = engine.roster().topology.cores() == [state.no];
         let mut serving = self.serving.take();
         self.lent.block_on(async move {
