@@ -1,7 +1,8 @@
 //! The same client of an OSD on our reactor, on tokio and on tokio-uring: what a 4 KiB operation costs, side by side.
 //!
 //! The thin lanes are one client written three times: the same handshake, frames, checksums and buffers, from the same
-//! protocol crate, on three runtimes; `engine` is the engine's own client, which does more. The OSD does nothing and is a
+//! protocol crate, on three runtimes; `engine` is the engine's own client, which does more. Of the two of our reactor,
+//! `reactor` looks for work for a moment before it sleeps, as the engine does, which no peer can be told to. The OSD does nothing and is a
 //! process of its own. Each sample is a process, too; lanes take turns, and who goes first changes. Figures are medians of
 //! the rounds, ratios are medians of the ratios of neighbours, so that the machine's mood cancels out. CPU is that of the
 //! whole client process; system calls are counted in a sample of their own, because counting them slows them down
@@ -34,12 +35,15 @@ pub(crate) const OBJECTS: usize = 512;
 /// What the peers receive at a time.
 pub(crate) const RECEIVE_BYTES: usize = 256 << 10;
 const WARM_UP: Duration = Duration::from_millis(150);
+/// How long `reactor` looks for work before it sleeps: what the engine has without being told.
+const SPIN: Duration = Duration::from_micros(20);
 
 /// Operations in flight.
 const DEPTHS: [usize; 3] = [1, 32, 128];
-const LANES: [&str; 5] = ["engine", "reactor", "tokio", "tokio-uring", "tokio-uring-tuned"];
-/// The lane that the others are compared with.
-const OURS: usize = 1;
+const LANES: [&str; 6] =
+    ["reactor-parking", "reactor", "engine", "tokio", "tokio-uring", "tokio-uring-tuned"];
+/// The lane that the others are compared with: like the peers it sleeps at once when it has nothing to do.
+const OURS: usize = 0;
 /// What our reactor may cost at most, as a part of what the peers cost.
 const TARGETS: [(&str, f64); 2] = [("tokio", 1.0), ("tokio-uring", 0.65)];
 
@@ -78,7 +82,7 @@ fn main() {
         "p50 us",
         "p99 us",
         "syscalls",
-        "reactor is at"
+        "parking is at"
     );
     for setup in &SETUPS {
         let daemons = Daemons::start(setup, 0);
@@ -132,8 +136,8 @@ fn compare(name: &str, options: &[String], task: &Task, rounds: usize) -> Vec<Va
         );
         json!({ "lane": lane, "cpu_us": cpu_us, "kernel_cpu_us": kernel_us, "operations_per_second": rate,
             "p50_us": p50_us, "p99_us": p99_us, "syscalls_per_operation": syscalls,
-            "reactor_cpu_ratio": cpu_ratio, "reactor_rate_ratio": rate_ratio,
-            "reactor_p50_ratio": ratio(|s| s.p50_us), "reactor_p99_ratio": ratio(|s| s.p99_us),
+            "parking_cpu_ratio": cpu_ratio, "parking_rate_ratio": rate_ratio,
+            "parking_p50_ratio": ratio(|s| s.p50_us), "parking_p99_ratio": ratio(|s| s.p99_us),
             "samples_cpu_us": own.iter().map(|s| s.cpu_us).collect::<Vec<_>>() })
     });
     rows.collect()
@@ -192,7 +196,8 @@ fn lane(args: &[String]) {
     };
     match lane.as_str() {
         "engine" => engine_lane::run(&task, options, report),
-        "reactor" => reactor_lane::run(&task, &Client::log_in(options), report),
+        "reactor" => reactor_lane::run(&task, SPIN, &Client::log_in(options), report),
+        "reactor-parking" => reactor_lane::run(&task, Duration::ZERO, &Client::log_in(options), report),
         "tokio" => tokio_lane::run(&task, &Client::log_in(options), report),
         peer => {
             tokio_uring_lane::run(&task, peer.ends_with("tuned"), &Client::log_in(options), report);

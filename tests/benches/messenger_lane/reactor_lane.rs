@@ -12,9 +12,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long the core looks for work before it sleeps: what the engine has without being told.
-const SPIN: Duration = Duration::from_micros(20);
-
 struct Connection {
     stream: TcpStream,
     asking: RefCell<Asking>,
@@ -30,8 +27,8 @@ struct Slot {
     answer: WaitQueue,
 }
 
-pub(crate) fn run(task: &Task, client: &Client, report: impl FnOnce(&Sample)) {
-    let config = CoreConfig { spin: SPIN, ..CoreConfig::default() };
+pub(crate) fn run(task: &Task, spin: Duration, client: &Client, report: impl FnOnce(&Sample)) {
+    let config = CoreConfig { spin, ..CoreConfig::default() };
     let mut core = World::real().lend_core(config).expect("io_uring works here");
     let sample = core.block_on(async {
         let (Line { stream, established, early }, receive) = connect(client).await;
