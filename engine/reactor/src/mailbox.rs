@@ -3,6 +3,8 @@
 //!
 //! The receiver announces that it waits, then looks once more; a sender pushes, then looks for the
 //! announcement and takes it down before it wakes. SeqCst fences on both sides let one of them see the other.
+//! In the same way a receiver that goes says so, then empties the mailbox, and a sender looks after it pushed: no
+//! value is kept that nobody will take, because one may hold what somebody waits for.
 
 use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;
@@ -17,6 +19,8 @@ struct Shared<T> {
     waiting: CachePadded<AtomicBool>,
     waker: Mutex<Option<Waker>>,
     senders: AtomicUsize,
+    /// The receiver is gone.
+    left: AtomicBool,
 }
 
 /// The sending end. Clones send to the same mailbox.
@@ -36,6 +40,7 @@ pub fn mailbox<T: Send>() -> (Sender<T>, Receiver<T>) {
         waiting: CachePadded::new(AtomicBool::new(false)),
         waker: Mutex::new(None),
         senders: AtomicUsize::new(1),
+        left: AtomicBool::new(false),
     });
     (Sender { shared: Arc::clone(&shared) }, Receiver { shared })
 }
@@ -51,13 +56,22 @@ impl<T> Shared<T> {
             }
         }
     }
+
+    /// Drops what is in the mailbox.
+    fn empty(&self) {
+        while self.queue.pop().is_some() {}
+    }
 }
 
 impl<T: Send> Sender<T> {
-    /// Puts a value into the mailbox. It stays there when nobody receives any more.
+    /// Puts a value into the mailbox. It is dropped when nobody receives any more.
     pub fn send(&self, value: T) {
         self.shared.queue.push(value);
         self.shared.wake();
+        // Behind the fence in `wake`.
+        if self.shared.left.load(Ordering::Relaxed) {
+            self.shared.empty();
+        }
     }
 }
 
@@ -123,6 +137,14 @@ impl<T> Receiver<T> {
     }
 }
 
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.left.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.shared.empty();
+    }
+}
+
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sender({} waiting)", self.shared.queue.len())
@@ -132,5 +154,40 @@ impl<T> fmt::Debug for Sender<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Receiver({} waiting)", self.shared.queue.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn nothing_stays_in_a_mailbox_that_nobody_receives_from() {
+        let value = Arc::new(());
+        let (sender, receiver) = mailbox();
+        sender.send(Arc::clone(&value));
+        drop(receiver);
+        assert_eq!(Arc::strong_count(&value), 1, "what was there");
+        sender.send(Arc::clone(&value));
+        assert_eq!(Arc::strong_count(&value), 1, "what is sent to nobody");
+    }
+
+    #[test]
+    fn a_value_sent_while_the_receiver_goes_is_taken_or_dropped() {
+        let value = Arc::new(());
+        for _ in 0..2000 {
+            let (sender, receiver) = mailbox();
+            let sending = {
+                let value = Arc::clone(&value);
+                thread::spawn(move || {
+                    sender.send(value);
+                    sender
+                })
+            };
+            drop(receiver);
+            let _sender = sending.join().unwrap();
+            assert_eq!(Arc::strong_count(&value), 1);
+        }
     }
 }

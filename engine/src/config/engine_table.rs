@@ -95,7 +95,11 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         "threads of the engine, each pinned to a CPU; 0: all CPUs, or all of ringbd_core_list",
     ),
     row("ringbd_core_list", text(""), "CPUs the engine's threads are pinned to, such as 0,2-3; empty: any"),
-    row("ringbd_spin_us", number_in(20, 0, 1_000_000), "microseconds a core polls before it sleeps"),
+    row(
+        "ringbd_spin_us",
+        number_in(20, 0, 1_000_000),
+        "microseconds a core polls before it sleeps; rarely, where nothing comes so soon; 0: never",
+    ),
     row("ringbd_queue_depth_max", number_in(4096, 1, 1 << 16), "requests of one image that may be in flight"),
     row("ringbd_log", text(""), "what to log, such as info or ringbd=debug; empty: warnings"),
     // How a cluster is reached.

@@ -42,8 +42,8 @@ impl Cores {
 pub struct EngineOptions {
     /// Whose threads the cores are.
     pub cores: Cores,
-    /// How long a core that has nothing to do looks for work before it sleeps. Longer costs CPU, and saves the 10 µs
-    /// and more that waking a sleeping thread takes.
+    /// How long a core that has nothing to do looks for work before it sleeps; it does so as long as it finds some. Longer
+    /// costs CPU, and saves the 10 µs and more that waking a sleeping thread takes.
     pub spin: Duration,
     /// The machine, or a simulation of it.
     pub world: World,

@@ -25,6 +25,8 @@ pub(crate) struct Task {
     pub(crate) depth: usize,
     pub(crate) millis: u64,
     pub(crate) cores: usize,
+    /// Which of the allowed CPUs the first core is on.
+    pub(crate) first_cpu: usize,
 }
 
 /// What it found.
@@ -51,12 +53,31 @@ impl Sample {
         };
         Some(Sample { cpu_us, rate, all_operations, allocations, resident_kib, syscalls: None })
     }
+
+    /// What processes found that ran at the same time, as if they were one.
+    pub(crate) fn together(samples: &[Sample]) -> Sample {
+        let sum = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>();
+        let rate = sum(|sample| sample.rate);
+        let each = |of: fn(&Sample) -> f64| {
+            samples.iter().map(|sample| of(sample) * sample.rate).sum::<f64>() / rate
+        };
+        let syscalls = samples.iter().all(|sample| sample.syscalls.is_some());
+        Sample {
+            cpu_us: each(|sample| sample.cpu_us),
+            rate,
+            all_operations: sum(|sample| sample.all_operations),
+            allocations: each(|sample| sample.allocations),
+            resident_kib: sum(|sample| sample.resident_kib),
+            syscalls: syscalls.then(|| each(|sample| sample.syscalls.unwrap_or(0.0))),
+        }
+    }
 }
 
 /// The task as arguments.
 pub(crate) fn arguments(options: &[String], task: &Task) -> Vec<String> {
-    let Task { write, depth, millis, cores } = task;
-    let mut arguments = vec![write.to_string(), depth.to_string(), millis.to_string(), cores.to_string()];
+    let Task { write, depth, millis, cores, first_cpu } = task;
+    let mut arguments = vec![write.to_string(), depth.to_string(), millis.to_string()];
+    arguments.extend([cores.to_string(), first_cpu.to_string()]);
     arguments.extend_from_slice(options);
     arguments
 }
@@ -71,8 +92,8 @@ struct Part {
 
 /// Does a task, and prints the sample.
 pub(crate) fn run(args: &[String]) {
-    let [write, depth, millis, cores, options @ ..] = args else {
-        panic!("write, depth, time, cores, options")
+    let [write, depth, millis, cores, first_cpu, options @ ..] = args else {
+        panic!("write, depth, time, cores, first CPU, options")
     };
     let number = |text: &String| text.parse::<usize>().expect("a number");
     let task = Task {
@@ -80,6 +101,7 @@ pub(crate) fn run(args: &[String]) {
         depth: number(depth),
         millis: number(millis) as u64,
         cores: number(cores),
+        first_cpu: number(first_cpu),
     };
     let settings = options.iter().fold(Sources::default(), |sources, option| {
         let (name, value) = option.split_once('=').expect("options are name=value");
@@ -95,9 +117,13 @@ pub(crate) fn run(args: &[String]) {
         .into_iter()
         .enumerate()
         .map(|(nth, seat)| {
-            let (task, found, cpu) = (task.clone(), found.clone(), cpus[nth % cpus.len()]);
+            let (task, found) = (task.clone(), found.clone());
+            let (cpu, spin) = (cpus[(task.first_cpu + nth) % cpus.len()], settings.spin());
             // The thread stays a core until all have finished: the others' OSDs may be at home on it.
-            std::thread::spawn(move || core(seat, &task, cpu, &found))
+            std::thread::spawn(move || {
+                core_affinity::set_for_current(core_affinity::CoreId { id: cpu });
+                core(seat, &task, CoreConfig { spin, ..CoreConfig::default() }, &found);
+            })
         })
         .collect();
     drop(found);
@@ -115,9 +141,8 @@ pub(crate) fn run(args: &[String]) {
 }
 
 /// One core of the client.
-fn core(seat: Seat, task: &Task, cpu: usize, found: &mpsc::Sender<Part>) {
-    core_affinity::set_for_current(core_affinity::CoreId { id: cpu });
-    let mut lent = World::real().lend_core(CoreConfig::default()).expect("a thread can be a core");
+fn core(seat: Seat, task: &Task, config: CoreConfig, found: &mpsc::Sender<Part>) {
+    let mut lent = World::real().lend_core(config).expect("a thread can be a core");
     let (rados, io) = lent.block_on(async {
         let rados = seat.join();
         rados.ready().await.expect("the monitor takes the client");

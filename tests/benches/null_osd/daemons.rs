@@ -1,6 +1,5 @@
 //! The other side: a model monitor and OSDs that keep nothing, in a process of their own.
 
-use super::Setup;
 use ringbd::runtime::CoreConfig;
 use ringbd_proto::auth::ConMode;
 use ringbd_proto::auth::server::TicketLives;
@@ -13,6 +12,18 @@ use std::time::Duration;
 /// How long an OSD's core looks for work before it sleeps: it should never be what a client waits for.
 const SPIN: Duration = Duration::from_micros(50);
 
+/// What is served, and by which name it is shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) name: &'static str,
+    pub(crate) secure: bool,
+    pub(crate) osds: usize,
+    /// Those of the daemons; what is at home on each is a matter of the OSDs' numbers.
+    pub(crate) cores: usize,
+    /// How long an OSD takes for an operation.
+    pub(crate) service_us: u64,
+}
+
 /// Daemons that serve until this is dropped.
 pub(crate) struct Daemons {
     child: Child,
@@ -20,10 +31,19 @@ pub(crate) struct Daemons {
 }
 
 impl Daemons {
-    pub(crate) fn start(setup: &Setup) -> Daemons {
+    /// Starts them beside a client whose first core is on that CPU of the allowed ones.
+    pub(crate) fn start(setup: &Setup, first_cpu: usize) -> Daemons {
         let exe = std::env::current_exe().expect("a program knows where it is");
+        let Setup { osds, cores, secure, service_us, .. } = setup;
         let mut child = Command::new(exe)
-            .args(["--daemons", &setup.osds.to_string(), &setup.cores.to_string(), &setup.secure.to_string()])
+            .arg("--daemons")
+            .args([
+                osds.to_string(),
+                cores.to_string(),
+                secure.to_string(),
+                service_us.to_string(),
+                first_cpu.to_string(),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -50,14 +70,19 @@ impl Drop for Daemons {
 
 /// Serves until the standard input ends.
 pub(crate) fn run(args: &[String]) {
-    let [osds, cores, secure] = args else { panic!("OSDs, cores, secure") };
+    let [osds, cores, secure, service_us, first_cpu] = args else {
+        panic!("OSDs, cores, secure, service time, first CPU")
+    };
+    let service_time = Duration::from_micros(service_us.parse().expect("a number"));
     let (osds, cores) = (osds.parse().expect("a number"), cores.parse::<usize>().expect("a number"));
     let auth = match secure.as_str() {
         "true" => Auth::cephx(ConMode::Secure, TicketLives::default(), 1),
         _ => Auth::cephx(ConMode::Crc, TicketLives::default(), 1),
     };
-    // A client's first core is on the first CPU, so the first OSD's is on the last.
-    let cpus = ringbd_reactor::allowed_cpus();
+    // A client's first core is on its first CPU, so the first OSD's is on the last.
+    let mut cpus = ringbd_reactor::allowed_cpus();
+    let first_cpu = first_cpu.parse::<usize>().expect("a number") % cpus.len();
+    cpus.rotate_left(first_cpu);
     let core = |nth: usize| CoreConfig {
         name: format!("osds-{nth}"),
         cpu: cpus.iter().rev().cycle().nth(nth).copied(),
@@ -65,7 +90,7 @@ pub(crate) fn run(args: &[String]) {
         ..CoreConfig::default()
     };
     let cores = (0..cores).map(core).collect();
-    let options = ServeOptions { osds, pg_num: 256, keeps: false, auth, cores };
+    let options = ServeOptions { osds, pg_num: 256, keeps: false, service_time, auth, cores };
     let served = serve(&options).expect("a model cluster can be served");
     for (name, value) in served.client_options() {
         println!("{name}={value}");

@@ -11,7 +11,7 @@ mod client;
 mod daemons;
 
 use client::{Sample, Task};
-use daemons::Daemons;
+use daemons::{Daemons, Setup};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -21,20 +21,18 @@ const DEPTHS: [usize; 4] = [1, 8, 32, 128];
 /// OSDs that a client with many connections has.
 const CROWD: usize = 100;
 
-/// What is measured side by side.
-const SETUPS: [Setup; 3] = [
-    Setup { name: "crc", secure: false, osds: 1, cores: 1 },
-    Setup { name: "secure", secure: true, osds: 1, cores: 1 },
-    Setup { name: "crc, two OSDs, two cores", secure: false, osds: 2, cores: 2 },
-];
+const ONE: Setup = Setup { name: "crc", secure: false, osds: 1, cores: 1, service_us: 0 };
 
-#[derive(Clone, Copy)]
-pub(crate) struct Setup {
-    name: &'static str,
-    pub(crate) secure: bool,
-    pub(crate) osds: usize,
-    pub(crate) cores: usize,
-}
+/// What is measured side by side, and how many processes of it at the same time.
+const SETUPS: [(Setup, usize); 5] = [
+    (ONE, 1),
+    (Setup { name: "secure", secure: true, ..ONE }, 1),
+    (Setup { name: "crc, two OSDs, two cores", osds: 2, cores: 2, ..ONE }, 1),
+    // What the machine has to give to two that know nothing of each other: no client with two cores can do more.
+    (Setup { name: "crc, two of all", ..ONE }, 2),
+    // As long as a quick OSD of a real cluster takes: no client can look for an answer until then.
+    (Setup { name: "crc, 100 us", service_us: 100, ..ONE }, 1),
+];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -45,7 +43,10 @@ fn main() {
     }
     let number = |at: usize, default| args.get(at).and_then(|arg| arg.parse().ok()).unwrap_or(default);
     let (rounds, millis) = (number(0, 3), number(1, 500));
-    let daemons: Vec<Daemons> = SETUPS.iter().map(Daemons::start).collect();
+    let start = |(setup, processes): &(Setup, usize)| {
+        (0..*processes).map(|nth| Daemons::start(setup, nth)).collect::<Vec<_>>()
+    };
+    let daemons: Vec<Vec<Daemons>> = SETUPS.iter().map(start).collect();
     let mut rows = Vec::new();
     println!(
         "{:<36} {:>7} {:>10} {:>10} {:>8} {:>8}",
@@ -55,19 +56,19 @@ fn main() {
         for depth in DEPTHS {
             let mut samples = vec![Vec::new(); SETUPS.len()];
             for _ in 0..rounds {
-                for (at, setup) in SETUPS.iter().enumerate() {
-                    let task = Task { write, depth, millis, cores: setup.cores };
+                for (at, (setup, _)) in SETUPS.iter().enumerate() {
+                    let task = Task { write, depth, millis, cores: setup.cores, first_cpu: 0 };
                     samples[at].push(sample(&daemons[at], &task));
                 }
             }
-            rows.extend(
-                SETUPS.iter().zip(&samples).map(|(setup, samples)| row(setup, write, depth, samples)),
-            );
+            let found = SETUPS.iter().zip(&samples);
+            rows.extend(found.map(|((setup, _), samples)| row(setup, write, depth, samples)));
         }
     }
     drop(daemons);
-    let crowd = Daemons::start(&Setup { name: "crowd", secure: false, osds: CROWD, cores: 1 });
-    let resident_kib = sample(&crowd, &Task { write: false, depth: 1, millis, cores: 1 }).resident_kib;
+    let crowd = [Daemons::start(&Setup { name: "crowd", osds: CROWD, ..ONE }, 0)];
+    let task = Task { write: false, depth: 1, millis, cores: 1, first_cpu: 0 };
+    let resident_kib = sample(&crowd, &task).resident_kib;
     println!("a client with connections to {CROWD} OSDs: {resident_kib} KiB resident");
     let report = json!({ "block_bytes": BLOCK, "rounds": rounds, "milliseconds": millis, "cells": rows,
         "crowd": { "osds": CROWD, "resident_kib": resident_kib } });
@@ -77,8 +78,21 @@ fn main() {
     }
 }
 
+/// Runs a sample against each of the daemons, all at the same time.
+fn sample(daemons: &[Daemons], task: &Task) -> Sample {
+    let samples: Vec<Sample> = std::thread::scope(|scope| {
+        let start = |(first_cpu, daemons)| {
+            let task = Task { first_cpu, ..*task };
+            scope.spawn(move || sample_one(daemons, &task))
+        };
+        let threads: Vec<_> = daemons.iter().enumerate().map(start).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a sample is found")).collect()
+    });
+    Sample::together(&samples)
+}
+
 /// Runs one sample in a process of its own, under `perf stat` if it is there.
-fn sample(daemons: &Daemons, task: &Task) -> Sample {
+fn sample_one(daemons: &Daemons, task: &Task) -> Sample {
     let exe = std::env::current_exe().expect("a program knows where it is");
     let exe = exe.to_str().expect("the path is text");
     let arguments = client::arguments(daemons.options(), task);
@@ -110,7 +124,8 @@ fn row(setup: &Setup, write: bool, depth: usize, samples: &[Sample]) -> Value {
     let shown = syscalls.map_or_else(|| "-".to_owned(), |calls| format!("{calls:.3}"));
     println!("{name:<36} {cpu_us:>7.2} {rate:>10.0} {:>10.0} {shown:>8} {allocations:>8.2}", 1e6 / cpu_us);
     json!({ "setup": setup.name, "operation": if write { "write" } else { "read" }, "depth": depth,
-        "osds": setup.osds, "cores": setup.cores, "cpu_us": cpu_us, "operations_per_second": rate,
+        "osds": setup.osds, "cores": setup.cores, "service_us": setup.service_us,
+        "cpu_us": cpu_us, "operations_per_second": rate,
         "operations_per_cpu_second": 1e6 / cpu_us, "syscalls_per_operation": syscalls,
         "allocations_per_operation": allocations,
         "samples_cpu_us": samples.iter().map(|sample| sample.cpu_us).collect::<Vec<_>>() })

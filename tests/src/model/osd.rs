@@ -47,6 +47,8 @@ pub(super) struct Osd {
     pub(super) shared: Shared,
     /// Whether it keeps objects.
     keeps: bool,
+    /// How long it takes for an operation, if it keeps nothing.
+    service_time: Duration,
     /// The newest map that it has.
     have: Cell<Epoch>,
     pub(super) peering: Peering,
@@ -98,12 +100,13 @@ pub(super) fn chance(probability: f64) -> bool {
 pub fn start(shared: Shared, id: OsdId, listener: TcpListener) {
     let nonce = u32::try_from(random_u64() >> 32).expect("half of 64 bits are 32");
     let addrs = address(&listener, nonce);
-    let keeps = shared.with(|state| state.keeps);
+    let (keeps, service_time) = shared.with(|state| (state.keeps, state.service_time));
     let news = shared.subscribe();
     let osd = Rc::new(Osd {
         id,
         addrs,
         keeps,
+        service_time,
         have: Cell::new(Epoch(0)),
         peering: Peering::default(),
         watches: Watches::default(),
@@ -414,7 +417,7 @@ impl Osd {
         }
     }
 
-    /// Answers as if objects were zeros without end.
+    /// Answers as if objects were zeros without end, after its service time.
     fn answer_from_nothing(
         &self,
         link: &OsdLink,
@@ -439,7 +442,23 @@ impl Osd {
         let asked = Asked { link, header, op };
         let version = Eversion { version: header.tid.0, epoch: asked.op.sending.epoch };
         let answer = answer(&asked, 0, version, &returns);
-        link.send(reply_header(header.tid), |e| answer.encode(e), self.zeros.slice(..output));
+        let (header, data) = (reply_header(header.tid), self.zeros.slice(..output));
+        if self.service_time.is_zero() {
+            link.send(header, |e| answer.encode(e), data);
+            return Ok(());
+        }
+        let front = ringbd_proto::codec::Encoder::to_vec(|e| answer.encode(e));
+        let (link, service_time) = (link.clone(), self.service_time);
+        spawn_detached(async move {
+            sleep(service_time).await;
+            link.send(
+                header,
+                |e| {
+                    e.bytes(&front);
+                },
+                data,
+            );
+        });
         Ok(())
     }
 

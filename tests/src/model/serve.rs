@@ -10,6 +10,7 @@ use ringbd_reactor::{CoreConfig, CoreThread, Sender, TcpListener, World, mailbox
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// What a served cluster is like.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct ServeOptions {
     pub pg_num: u32,
     /// Whether the OSDs keep objects. Those that do not answer reads with zeros, and writes with success.
     pub keeps: bool,
+    /// How long an OSD that keeps nothing takes for an operation.
+    pub service_time: Duration,
     /// How clients prove who they are.
     pub auth: Auth,
     /// The cores that the daemons run on, one thread each: the monitor on the first, OSDs on all in turn.
@@ -29,7 +32,14 @@ pub struct ServeOptions {
 impl Default for ServeOptions {
     fn default() -> ServeOptions {
         let core = CoreConfig { name: "model".to_owned(), ..CoreConfig::default() };
-        ServeOptions { osds: 3, pg_num: 32, keeps: true, auth: Auth::None, cores: vec![core] }
+        ServeOptions {
+            osds: 3,
+            pg_num: 32,
+            keeps: true,
+            service_time: Duration::ZERO,
+            auth: Auth::None,
+            cores: vec![core],
+        }
     }
 }
 
@@ -73,7 +83,10 @@ pub fn serve(options: &ServeOptions) -> io::Result<Served> {
     assert!(!options.cores.is_empty(), "daemons run on a core");
     let size = u8::try_from(options.osds.min(3)).expect("three are few");
     let shared = Shared::new(Maps::begin(FSID, options.osds, size, options.pg_num), options.auth.clone());
-    shared.with(|state| state.keeps = options.keeps);
+    shared.with(|state| {
+        state.keeps = options.keeps;
+        state.service_time = options.service_time;
+    });
     let (mut stops, mut threads) = (Vec::new(), Vec::new());
     let mut monitor = None;
     for (nth, core) in options.cores.iter().enumerate() {

@@ -100,6 +100,8 @@ pub struct State {
     pub again: f64,
     /// Whether OSDs keep objects.
     pub keeps: bool,
+    /// How long an OSD that keeps nothing takes for an operation.
+    pub service_time: Duration,
     /// The objects.
     pub truth: Truth,
     /// Who watches an object.
@@ -136,6 +138,7 @@ impl Shared {
             busy_objects: 0.0,
             again: 0.0,
             keeps: true,
+            service_time: Duration::ZERO,
             truth: Truth::default(),
             watches: BTreeMap::new(),
             violations: Vec::new(),

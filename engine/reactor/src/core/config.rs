@@ -9,8 +9,8 @@ pub struct CoreConfig {
     pub name: String,
     /// CPU to pin the thread to; `None` leaves it to the scheduler. A lent thread is never moved.
     pub cpu: Option<usize>,
-    /// How long an idle core looks for work before it sleeps. Sleeping costs a waker 14 µs and more, spinning
-    /// costs a CPU.
+    /// How long an idle core looks for work before it sleeps, at most: sleeping costs a waker 14 µs and more,
+    /// looking costs a CPU. A core that looks in vain does it less and less often (see `spin.rs`).
     pub spin: Duration,
     /// Entries of the submission queue; the completion queue has eight times as many.
     pub entries: u32,

@@ -11,6 +11,7 @@ mod handled;
 mod inbox;
 mod op;
 mod ops;
+mod spin;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -33,10 +34,10 @@ use crate::sim::SimWorld;
 use crate::watch::Watched;
 use crate::world::World;
 use inbox::Slot;
+use spin::Spin;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Duration;
 use tasks::{BoxedTask, Tasks};
 use timers::Timers;
 use waker::{ROOT, TaskRef};
@@ -69,7 +70,7 @@ pub(crate) struct Core {
     root_alive: Cell<bool>,
     root_ready: Cell<bool>,
     name: String,
-    spin: Duration,
+    spin: Spin,
     inbox: &'static Inbox,
     // The order of the last three fields is the order of their end: the ring is closed before the pool that
     // is registered with it goes, and the slot is handed on when both are gone.
@@ -109,7 +110,7 @@ impl Core {
             root_alive: Cell::new(false),
             root_ready: Cell::new(false),
             name: config.name,
-            spin: config.spin,
+            spin: Spin::new(config.spin),
             inbox: slot.inbox(),
             driver,
             pool,

@@ -1,8 +1,9 @@
 //! A whole core under stress: dropped futures, panics, full queues, wakes after the end.
 
+use super::spin::Spin;
 use super::{CompletionHandler, Core};
 use crate::{
-    Buf, CoreConfig, Durability, File, LentCore, OpenOptions, World, spawn, spawn_detached, yield_now,
+    Buf, CoreConfig, Durability, File, LentCore, OpenOptions, World, sleep, spawn, spawn_detached, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -199,6 +200,32 @@ fn an_idle_poll_does_nothing() {
     let mut core = core();
     while core.poll() {}
     assert!(!core.poll());
+}
+
+/// A send or a cached read completes while it is submitted. That is no reason to look for work before the long sleep that
+/// follows.
+#[test]
+fn what_completes_at_once_does_not_keep_a_core_looking() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = scratch_file(dir.path(), 8192);
+    let spin = Duration::from_micros(20);
+    let mut core = World::real().lend_core(CoreConfig { spin, ..CoreConfig::default() }).unwrap();
+    core.block_on(async {
+        let mut buf = Buf::alloc(4096);
+        for _ in 0..100 {
+            buf = file.read_at(buf, 0).await.1;
+            sleep(Duration::from_millis(1)).await;
+        }
+        let looks_in_vain = |spin: &Spin| {
+            let looks = spin.before_sleep().is_some();
+            if looks {
+                spin.looked(false);
+            }
+            looks
+        };
+        let looks = (0..16).filter(|_| Core::with(|core| looks_in_vain(&core.spin))).count();
+        assert!(looks <= 1, "{looks} of the next 16 sleeps would begin with a look");
+    });
 }
 
 #[test]

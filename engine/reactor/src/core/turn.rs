@@ -16,6 +16,8 @@ const REAP_BATCH: usize = 64;
 /// kernel is entered, so one enter carries more; and tasks that are always ready do not keep I/O waiting for
 /// long.
 const ROUNDS_MAX: usize = 4;
+/// Looks for work between two looks at the clock, which cost more.
+const LOOKS: usize = 32;
 
 impl Core {
     /// Takes foreign wakes, fires due timers and runs the tasks that are ready now (not those they wake: I/O
@@ -138,8 +140,8 @@ impl Core {
         ran || reaped
     }
 
-    /// How long the core may block: not at all while there is work, else it spins first, then announces
-    /// sleep.
+    /// How long the core may block: not at all while there is work. Else it looks for some, if looking has paid
+    /// lately, and then announces sleep.
     fn may_sleep(&self, limit: Option<Duration>) -> Wait {
         let ring = self.ring();
         if self.has_ready() || self.watch_is_due() || ring.has_completions() {
@@ -155,7 +157,9 @@ impl Core {
         if limit.is_some_and(|limit| limit.is_zero()) {
             return Wait::No;
         }
-        if !self.spin.is_zero() && self.spin_for(limit) {
+        if let Some(time) = self.spin.before_sleep()
+            && self.look_for_work(time, limit)
+        {
             return Wait::No;
         }
         ring.arm_wake();
@@ -169,26 +173,35 @@ impl Core {
         Wait::For(limit)
     }
 
-    /// Looks for work for the time the core is set to spin. True when there is some.
-    fn spin_for(&self, limit: Option<Duration>) -> bool {
+    /// Looks for work until `time` or `limit` is over. True when there is some.
+    fn look_for_work(&self, time: Duration, limit: Option<Duration>) -> bool {
         let ring = self.ring();
-        // What the tasks asked for has to be on its way before it can complete.
+        // What the tasks asked for has to be on its way before it can complete. What completes on the spot, as most
+        // sends do, needs no look, so it says nothing of whether looking pays.
         if ring.has_submissions() {
             ring.enter(Wait::No);
         }
-        let spin = limit.map_or(self.spin, |limit| limit.min(self.spin));
-        let end = self.now() + spin;
-        loop {
-            for _ in 0..32 {
-                if !self.inbox.is_empty() || self.watch_is_due() || ring.has_completions() {
-                    return true;
-                }
-                std::hint::spin_loop();
-            }
-            if self.now() >= end {
-                return false;
-            }
+        if self.work_has_come() {
+            return true;
         }
+        let end = self.now() + limit.map_or(time, |limit| limit.min(time));
+        let found = loop {
+            let came = (0..LOOKS).any(|_| {
+                std::hint::spin_loop();
+                self.work_has_come()
+            });
+            if came || self.now() >= end {
+                break came;
+            }
+        };
+        // A timer that ends the look is work that came in time.
+        self.spin.looked(found || limit.is_some_and(|limit| limit < time));
+        found
+    }
+
+    /// Something that only others could bring is there: a wake, or a completion.
+    fn work_has_come(&self) -> bool {
+        !self.inbox.is_empty() || self.watch_is_due() || self.ring().has_completions()
     }
 
     /// Takes every CQE there is. True if there was one.
