@@ -67,7 +67,7 @@ pub enum HandshakeError {
     /// The peer does not see our address.
     #[error("the peer does not say which address it sees us at; set one in the configuration")]
     NoAddress,
-    /// The peer does not let us authenticate like this.
+    /// The peer does not allow the method, or none of the modes.
     #[error("{}", refused(.0))]
     MethodRefused(AuthBadMethod),
     /// The exchange of the method failed.
@@ -148,16 +148,6 @@ fn kind(bit: u8) -> String {
 }
 
 fn refused(bad: &AuthBadMethod) -> String {
-    /// Linux's EACCES and EOPNOTSUPP, which is what travels.
-    const ACCESS: i32 = -13;
-    const NOT_SUPPORTED: i32 = -95;
-    let why = match bad.result {
-        ACCESS => {
-            "it does not know this name with this key, or the client's earlier id without a ticket for it"
-        }
-        NOT_SUPPORTED => "it does not allow this method or any of the offered modes",
-        _ => "it says no more",
-    };
     let methods = words(&bad.allowed_methods, |number| match AuthMethod::from_number(number) {
         Some(AuthMethod::None) => Some("none"),
         Some(AuthMethod::Cephx) => Some("cephx"),
@@ -169,9 +159,8 @@ fn refused(bad: &AuthBadMethod) -> String {
         None => None,
     });
     format!(
-        "the peer refused the authentication (result {}): {why}; it allows the methods {methods} and the \
-         connection modes {modes}",
-        bad.result
+        "the peer does not allow this method or any of the offered modes: it allows the methods {methods} and the \
+         connection modes {modes}"
     )
 }
 
