@@ -206,9 +206,9 @@ impl ClusterConfig {
         }
     }
 
-    /// Where `fsid` was set.
-    pub(super) fn fsid_origin(&self) -> String {
-        self.settings.origin("fsid").to_string()
+    /// Where an option was set.
+    pub(super) fn origin(&self, option: &str) -> String {
+        self.settings.origin(option).to_string()
     }
 
     /// What the monitors configured and nobody here overrules, a line each.

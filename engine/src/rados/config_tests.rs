@@ -155,7 +155,7 @@ fn a_keyring_that_cannot_be_used_is_an_error_even_where_none_would_do() {
     let settings = settings("mon host = 10.0.0.1\n");
     let denied = |_: &Path| Err(io::Error::from_raw_os_error(13));
     let error = ClusterConfig::load_with(&settings, &denied).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert_eq!(error.kind(), ErrorKind::AccessDenied, "{error}");
 }
 
 #[test]
