@@ -16,7 +16,7 @@ pub enum HandshakeError {
     )]
     FirstProtocol,
     /// The peer's first bytes are no banner.
-    #[error("the peer does not speak Ceph's messenger protocol: it begins with \"{}\"", first.escape_ascii())]
+    #[error("the peer does not speak Ceph's messenger protocol: it begins with \"{}\"", text(first))]
     NotCeph {
         /// Its first bytes, as many as there were, and zeros.
         first: [u8; 8],
@@ -138,6 +138,12 @@ impl From<NoncesExhausted> for HandshakeError {
     fn from(error: NoncesExhausted) -> HandshakeError {
         HandshakeError::Frame(error.into())
     }
+}
+
+/// What there is before the zeros.
+fn text(first: &[u8]) -> impl std::fmt::Display {
+    let end = first.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    first[..end].escape_ascii()
 }
 
 fn kind(bit: u8) -> String {

@@ -69,7 +69,7 @@ fn peers_that_speak_something_else() {
     let error = verdict(b"ceph v027\0\0\0\0\x01\x02");
     assert_eq!(error, HandshakeError::FirstProtocol);
     assert!(error.to_string().starts_with("the peer speaks the first messenger protocol"));
-    assert!(verdict(b"SSH-2.0-OpenSSH").to_string().contains("it begins with \"S"));
+    assert!(verdict(b"SSH-2.0-OpenSSH").to_string().contains("it begins with \"SSH-2.0-\""));
     assert_eq!(verdict(b"ceph v2\n\x08\0"), HandshakeError::BannerLength(8));
     assert_eq!(verdict(b"ceph v2\n\xff\xff"), HandshakeError::BannerLength(0xffff));
 }
