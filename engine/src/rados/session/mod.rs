@@ -225,14 +225,14 @@ impl Session {
         }
         self.complain_at.set(waited * 2);
         let (operations, pg) = (in_flight.older_than(limit), oldest.submission.sending.spg);
-        let object = oldest.submission.front.object().map(|object| format!("{object:?}")).unwrap_or_default();
+        let object = oldest.submission.front.object().expect("a front that was encoded here can be read");
         let waited = format_args!("{:.1} s", waited.as_secs_f64());
         let why = Silence {
             osd: self.osd.0,
             connected: self.is_connected(),
             last_error: self.statistics.last_error().map(|error| error.reason),
         };
-        tracing::warn!(osd = self.osd.0, operations, %waited, %pg, object, "slow operations: {why}");
+        tracing::warn!(osd = self.osd.0, operations, %waited, %pg, %object, "slow operations: {why}");
     }
 
     /// Gives the connection up if nothing went over it for long and nothing needs it: no operation, and no watch, whose
