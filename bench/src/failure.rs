@@ -1,7 +1,8 @@
-//! How a command fails: a message and an exit code as the `rbd` tool gives them.
+//! How a command fails: a message and an exit code as Ceph's tools give them.
 //!
-//! The first line is `rbd`'s: `ringbd: error opening image foo: (2) No such file or directory`; the next says
-//! what exactly and what to do. The exit code is the errno.
+//! The first line is theirs: `ringbd: error opening image foo: (2) No such file or directory`; the next says
+//! what exactly and what to do. The exit code of commands on images is the errno, as that of `rbd` is; commands on objects end
+//! with 1 whatever went wrong, as `rados` does.
 
 use std::process::ExitCode;
 
@@ -46,6 +47,11 @@ impl Failure {
     pub(crate) fn of_io(what: impl std::fmt::Display, error: &io::Error) -> Failure {
         let errno = error.raw_os_error().unwrap_or(5);
         Failure::new(errno, format!("{what}: ({errno}) {}", strerror(errno)))
+    }
+
+    /// The same, of a command that ends as `rados` does.
+    pub(crate) fn ending_like_rados(self) -> Failure {
+        Failure { errno: 1, ..self }
     }
 
     /// Prints it and gives the exit code.

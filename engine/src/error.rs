@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Mismatch,
     /// Not allowed (EPERM).
     PermissionDenied,
+    /// A file may not be read, or the cluster does not let the user in (EACCES).
+    AccessDenied,
     /// The image or the engine was closed, or the client was fenced (ESHUTDOWN).
     Closed,
     /// A time limit passed (ETIMEDOUT).
@@ -48,6 +50,7 @@ impl ErrorKind {
             Self::PermissionDenied => 1,
             Self::NotFound => 2,
             Self::Io => 5,
+            Self::AccessDenied => 13,
             Self::Busy => 16,
             Self::AlreadyExists => 17,
             Self::InvalidInput => 22,
@@ -66,6 +69,7 @@ impl ErrorKind {
     pub const fn strerror(self) -> &'static str {
         match self {
             Self::PermissionDenied => "Operation not permitted",
+            Self::AccessDenied => "Permission denied",
             Self::NotFound => "No such file or directory",
             Self::Io => "Input/output error",
             Self::Busy => "Device or resource busy",
@@ -85,7 +89,8 @@ impl ErrorKind {
     #[must_use]
     pub fn of_errno(errno: i32) -> Self {
         match errno {
-            1 | 13 => Self::PermissionDenied,
+            1 => Self::PermissionDenied,
+            13 => Self::AccessDenied,
             2 | 20 => Self::NotFound,
             11 | 16 => Self::Busy,
             17 => Self::AlreadyExists,
@@ -111,7 +116,7 @@ impl ErrorKind {
                 io::ErrorKind::AlreadyExists => Self::AlreadyExists,
                 io::ErrorKind::InvalidInput => Self::InvalidInput,
                 io::ErrorKind::StorageFull => Self::NoSpace,
-                io::ErrorKind::PermissionDenied => Self::PermissionDenied,
+                io::ErrorKind::PermissionDenied => Self::AccessDenied,
                 io::ErrorKind::Unsupported => Self::NotSupported,
                 _ => Self::Io,
             },
@@ -226,6 +231,12 @@ impl fmt::Display for OneLine<'_> {
 }
 
 impl std::error::Error for Error {}
+
+/// What the operating system says, without its number.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,45 @@ const TIME_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
 const LIST_SEPARATORS: [char; 5] = [';', ',', '=', ' ', '\t'];
 
 /// Everything that a client has to know of its cluster before it has spoken to it.
+///
+/// These options of a Ceph configuration file, of the `rbd:` string and of the monitors' configuration are honoured:
+///
+/// | option | default | meaning |
+/// |---|---|---|
+/// | `fsid` |  | identity of the cluster that must answer; empty: any |
+/// | `host` |  | this machine's short name; empty: ask the kernel |
+/// | `mon_host` |  | monitors: addresses or names separated by commas, semicolons or spaces |
+/// | `mon_host_override` |  | the same, and stronger: for one run against other monitors |
+/// | `mon_dns_srv_name` | `ceph-mon` | DNS SRV record that lists the monitors when mon_host is empty |
+/// | `keyring` | `/etc/ceph/$cluster.$name.keyring,/etc/ceph/$cluster.keyring,/etc/ceph/keyring,/etc/ceph/keyring.bin` | files to look for the user's key in, the first that exists |
+/// | `keyfile` |  | file that holds nothing but the user's key |
+/// | `key` |  | the user's key itself |
+/// | `auth_client_required` | `cephx, none` | authentication that this client asks of daemons |
+/// | `auth_supported` |  | the same, as it was called before clients and daemons were told apart |
+/// | `ms_client_mode` | `crc secure` | connection modes of this client to OSDs, preferred first |
+/// | `ms_mon_client_mode` | `secure crc` | connection modes of this client to monitors, preferred first |
+/// | `ms_initial_backoff` | `0.2 s` | wait before the first reconnect |
+/// | `ms_max_backoff` | `15 s` | longest wait before a reconnect |
+/// | `ms_connection_ready_timeout` | `10` | seconds a new connection may take to get ready |
+/// | `ms_connection_idle_timeout` | `900` | seconds without traffic after which a connection is closed; 0: never |
+/// | `mon_client_hunt_parallel` | `3` | monitors tried at once while there is no session; 0: all |
+/// | `mon_client_hunt_interval` | `3 s` | time a round of tries may take |
+/// | `mon_client_hunt_interval_backoff` | `1.5` | factor by which each failed round lengthens the next |
+/// | `mon_client_hunt_interval_min_multiple` | `1` | smallest multiple of the interval |
+/// | `mon_client_hunt_interval_max_multiple` | `10` | largest multiple of the interval |
+/// | `mon_client_ping_interval` | `10 s` | time between signs of life to the monitor |
+/// | `mon_client_ping_timeout` | `30 s` | silence of the monitor after which another one is tried; 0: any |
+/// | `objecter_tick_interval` | `5 s` | time between looks at operations that take long |
+/// | `objecter_timeout` | `10 s` | age at which an operation asks the monitors for a newer OSD map |
+/// | `objecter_inflight_ops` | `1024` | OSD operations in flight; 0: any number |
+/// | `objecter_inflight_op_bytes` | `100 MiB` | bytes of OSD operations in flight; 0: any number |
+/// | `osd_client_op_priority` | `63` | priority of operations in the OSDs' queues |
+/// | `osd_op_complaint_time` | `30 s` | age at which an operation without an answer is warned about |
+/// | `osd_client_watch_timeout` | `30` | seconds after which an OSD gives up a watcher that is silent |
+/// | `client_notify_timeout` | `10` | seconds that watchers have to answer a notification |
+/// | `rados_osd_op_timeout` | `0 s` | time after which an OSD operation fails; 0: never |
+/// | `rados_mon_op_timeout` | `0 s` | time after which a monitor operation fails; 0: never |
+/// | `client_mount_timeout` | `300 s` | time that connecting to the cluster may take; 0: any |
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The cluster's name, which names configuration files and nothing on the wire.
@@ -206,9 +245,9 @@ impl ClusterConfig {
         }
     }
 
-    /// Where `fsid` was set.
-    pub(super) fn fsid_origin(&self) -> String {
-        self.settings.origin("fsid").to_string()
+    /// Where an option was set.
+    pub(super) fn origin(&self, option: &str) -> String {
+        self.settings.origin(option).to_string()
     }
 
     /// What the monitors configured and nobody here overrules, a line each.

@@ -155,7 +155,7 @@ fn a_keyring_that_cannot_be_used_is_an_error_even_where_none_would_do() {
     let settings = settings("mon host = 10.0.0.1\n");
     let denied = |_: &Path| Err(io::Error::from_raw_os_error(13));
     let error = ClusterConfig::load_with(&settings, &denied).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert_eq!(error.kind(), ErrorKind::AccessDenied, "{error}");
 }
 
 #[test]
@@ -253,5 +253,37 @@ proptest! {
         prop_assert!(config.mon_hunt_interval_max <= TIME_MAX);
         prop_assert!(config.mon_hunt_interval_backoff >= 1.0 && config.inflight_ops > 0);
         prop_assert!(config.idle_timeout.is_none_or(|time| time <= TIME_MAX));
+    }
+}
+
+/// The table in the documentation is the registry's, row by row, and names what is really looked at.
+#[test]
+fn the_table_of_options_is_complete() {
+    // Options of images, of the engine, and of a process.
+    let of_clients = |name: &str| {
+        !name.starts_with("rbd_")
+            && !name.starts_with("ringbd_")
+            && !["log_file", "run_dir", "admin_socket"].contains(&name)
+    };
+    let rows: Vec<String> = crate::config::options()
+        .filter(|option| option.used && of_clients(option.name))
+        .map(|option| {
+            let default = option.default_value().to_string();
+            let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+            format!("/// | `{}` | {default} | {} |", option.name, option.doc)
+        })
+        .collect();
+    let this = include_str!("config.rs");
+    let found: Vec<&str> = this.lines().filter(|line| line.starts_with("/// | `")).collect();
+    assert_eq!(found, rows, "write:\n{}", rows.join("\n"));
+    let readers = [
+        this,
+        include_str!("user_key.rs"),
+        include_str!("candidates/mod.rs"),
+        include_str!("../config/layers.rs"),
+    ];
+    for option in crate::config::options().filter(|option| option.used && of_clients(option.name)) {
+        let name = format!("\"{}\"", option.name);
+        assert!(readers.iter().any(|reader| reader.contains(&name)), "nobody reads {name}");
     }
 }

@@ -31,6 +31,11 @@ use std::time::Duration;
 /// it takes a cluster to find that an OSD is gone. The question costs the monitors one answer, when there is a newer map.
 const NEWS_AFTER: Duration = Duration::from_secs(1);
 
+/// How long an operation may wait for what is not an OSD's work, before that is warned about: for room, for the end of a
+/// pause, for an OSD that can be reached. People look at their screen for about so long. `osd_op_complaint_time` is for OSDs that
+/// are at work.
+const HELD_COMPLAINT: Duration = Duration::from_secs(5);
+
 /// How often a core looks for such operations.
 const NEWS_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -136,7 +141,7 @@ impl Core {
     }
 
     fn take_config(&self, config: Arc<ClusterConfig>) {
-        let share = |limit: usize| limit.div_ceil(self.shared.cores());
+        let share = |limit: usize| share(limit, self.no, self.shared.cores());
         self.objecter.limit(share(config.inflight_ops), share(config.inflight_bytes));
         self.op_timeout.set(config.osd_op_timeout);
         self.sessions().iter().for_each(|session| session.retune(&config));
@@ -336,12 +341,29 @@ impl Core {
         refused.map_err(|error| ConnectError::Handshake(HandshakeError::Auth(error)))
     }
 
+    /// Warns of operations that take long, with what they wait for.
+    fn complain(&self) {
+        let slow = self.config().complaint_time;
+        let held = slow.min(HELD_COMPLAINT);
+        self.complain_of_held(held);
+        for session in self.sessions() {
+            session.complain_of_slow(if session.is_connected() { slow } else { held });
+        }
+    }
+
     /// A service did not take us: perhaps its keys have changed, and a new ticket helps.
     pub(super) fn connection_refused(&self, service: EntityType, error: &ConnectError) {
         if let ConnectError::Handshake(HandshakeError::MethodRefused(_) | HandshakeError::Auth(_)) = error {
             self.shared.ask_monitor(MonRequest::Tickets(service));
         }
     }
+}
+
+/// A core's share of a limit of the client. All shares together are the limit, unless there are more cores than that: each
+/// has to be able to do one thing.
+fn share(limit: usize, core: CoreNo, cores: usize) -> usize {
+    let more = usize::from(usize::from(core.0) < limit % cores);
+    (limit / cores + more).max(1)
 }
 
 /// Looks now and then for operations that have waited for long: their OSD may be gone without a trace.
@@ -357,9 +379,7 @@ async fn tick(core: Rc<Core>) {
             laggy |= session.look_for_laggards(&config);
             session.rest_if_idle(&core);
         }
-        let homeless = core.has_homeless();
-        core.complain_of_homeless(homeless, config.complaint_time);
-        if laggy || homeless {
+        if laggy || core.has_homeless() {
             core.want_newer_map();
         }
         core.ping_watches();
@@ -377,6 +397,7 @@ async fn watch_for_news(core: Rc<Core>) {
         if core.ended.get() {
             return;
         }
+        core.complain();
         if core.sessions().iter().any(|session| session.has_waited_for(NEWS_AFTER)) {
             core.want_newer_map();
         }

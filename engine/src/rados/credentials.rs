@@ -93,6 +93,13 @@ macro_rules! delegate {
                     $ty::None(exchange) => exchange.done(done),
                 }
             }
+
+            fn refused(&self, result: i32) -> AuthError {
+                match self {
+                    $ty::Cephx(exchange) => exchange.refused(result),
+                    $ty::None(exchange) => exchange.refused(result),
+                }
+            }
         }
     };
 }

@@ -70,7 +70,10 @@ impl OpError {
                 error.hint("open the image again; could this machine not reach the monitors for days?")
             }
             OpError::TimedOut => error.hint("`ceph -s` tells whether the OSDs are up; the limits are rados_osd_op_timeout and rados_mon_op_timeout"),
-            OpError::Errno(28) => error.hint("the cluster or the pool's quota is full: `ceph df` tells"),
+            OpError::Errno(28) => error.hint("the cluster or the pool is full: `ceph df` tells"),
+            OpError::Errno(122) => {
+                error.hint("the pool has reached its quota: `ceph osd pool get-quota POOL` shows it, and `set-quota` raises it")
+            }
             OpError::Errno(1 | 13) => error.hint("the user's capabilities do not allow it: `ceph auth get client.NAME` shows them"),
             OpError::Errno(_)
             | OpError::NoPool

@@ -169,8 +169,7 @@ fn plain(error: &io::Error) -> String {
     if is_missing(error) {
         return "not there".to_owned();
     }
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
+    crate::error::plain(error)
 }
 
 fn is_missing(error: &io::Error) -> bool {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::config::{ImageSpec, Sources};
-use ErrorKind::{InvalidInput, Io, NotFound, PermissionDenied};
+use ErrorKind::{AccessDenied, InvalidInput, Io, NotFound};
 
 const KEY: &str = "AQBktwJrM6JOIhAAtuYSwyL9G9K7zF5otBlGOQ==";
 const OTHER: &str = "AQAtut9ZdMbNJBAAHz6yBAWyJyz2yYRyeMWDag==";
@@ -109,7 +109,7 @@ fn a_key_that_was_given_must_be_one() {
                 NotFound,
                 ["/none (keyfile of the image string)", "not there", "nothing but the key"],
             ),
-            (&[("keyfile", "/denied")], PermissionDenied, ["/denied", "Permission denied", "nothing but"]),
+            (&[("keyfile", "/denied")], AccessDenied, ["/denied", "Permission denied", "nothing but"]),
             (&[("keyfile", "/r")], InvalidInput, ["/r (keyfile", "not a bare key", "keyring="]),
         ],
     );
@@ -130,7 +130,7 @@ fn a_keyring_that_is_there_must_be_readable() {
         &[
             (
                 &[("keyring", "/none,/denied")],
-                PermissionDenied,
+                AccessDenied,
                 [
                     "/none (not there), /denied (Permission denied)",
                     "let this process read it",

@@ -275,6 +275,10 @@ impl ClientExchange for Anything {
     fn done(&mut self, _: AuthDone<'_>) -> Result<SessionSecrets, AuthError> {
         Ok(SessionSecrets { signing_key: None, connection_secret: None })
     }
+
+    fn refused(&self, result: i32) -> AuthError {
+        AuthError::Refused { result }
+    }
 }
 
 impl ServerExchange for Anything {

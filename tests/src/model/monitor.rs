@@ -73,7 +73,8 @@ impl Daemon for Monitor {
             match &state.auth {
                 Auth::None => Box::new(NoneServer::new(id)) as Box<dyn ServerExchange>,
                 Auth::Cephx(_, keys) => {
-                    Box::new(LoginServer::new(keys.clone(), id, unix_time().into(), fill_random))
+                    let now = unix_time().saturating_sub(state.monitors_lag);
+                    Box::new(LoginServer::new(keys.clone(), id, now.into(), fill_random))
                 }
             }
         })
@@ -146,7 +147,7 @@ impl Monitor {
                     }
                 }
                 "config" => {
-                    let options = vec![("rbd_cache".to_owned(), "true".to_owned())];
+                    let options = self.shared.with(|state| state.monitor_config.clone());
                     link.post(Tid(0), &MConfig { options }, SharedBuf::empty());
                 }
                 other => self.shared.violation(format!("a client subscribed to {other}")),

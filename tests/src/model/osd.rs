@@ -157,6 +157,12 @@ impl Daemon for Osd {
 
     fn message(self: &Rc<Self>, link: &OsdLink, message: &Message<'_, Vec<u8>>) -> bool {
         let Message { header, front, data, .. } = message;
+        if header.kind == MessageType::OSD_OP && self.keeps {
+            self.shared.with(|state| {
+                state.asked.begin(data.len());
+                state.priorities.insert(header.priority);
+            });
+        }
         let served = match header.kind {
             MessageType::OSD_OP if self.keeps => self.operation(link, header, front, data),
             MessageType::OSD_OP => self.answer_from_nothing(link, header, front, data),
@@ -184,6 +190,8 @@ pub(super) struct Asked<'a> {
     pub(super) link: &'a OsdLink,
     pub(super) header: &'a MessageHeader,
     pub(super) op: MOsdOp<'a>,
+    /// Bytes of data that it came with.
+    data_bytes: usize,
 }
 
 impl Asked<'_> {
@@ -302,7 +310,7 @@ impl Osd {
         data: &[u8],
     ) -> Result<(), DecodeError> {
         let op = MOsdOp::decode(versions(header), front, data)?;
-        let asked = Asked { link, header, op };
+        let asked = Asked { link, header, op, data_bytes: data.len() };
         let epoch = asked.op.sending.epoch;
         if epoch < Epoch(1) || epoch > self.shared.with(|state| state.maps.newest()) {
             self.shared.violation(format!("an operation was sent by epoch {epoch}, which is not there"));
@@ -396,9 +404,10 @@ impl Osd {
         answer.encode(&mut ringbd_proto::codec::Encoder::new(&mut front));
         let header = reply_header(asked.header.tid);
         let data = SharedBuf::from(Buf::from_slice(&outcome.output));
-        let lag = self.shared.with(|state| state.answer_lag);
-        let link = asked.link.clone();
+        let (lag, delay) = self.shared.with(|state| (state.answer_lag, state.answer_delay));
+        let (link, shared, bytes) = (asked.link.clone(), self.shared.clone(), asked.data_bytes);
         let send = move || {
+            shared.with(|state| state.asked.end(bytes));
             link.send(
                 header,
                 |e| {
@@ -407,9 +416,10 @@ impl Osd {
                 data,
             );
         };
-        if lag > Duration::ZERO && chance(0.2) {
+        let late = if lag > Duration::ZERO && chance(0.2) { up_to(lag) } else { Duration::ZERO };
+        if late + delay > Duration::ZERO {
             spawn_detached(async move {
-                sleep(up_to(lag)).await;
+                sleep(late + delay).await;
                 send();
             });
         } else {
@@ -439,7 +449,7 @@ impl Osd {
             let output_len = u32::try_from(bytes).expect("zeros are few");
             returns.push(OpReturn { opcode: entry.op.opcode(), rval: 0, output_len });
         }
-        let asked = Asked { link, header, op };
+        let asked = Asked { link, header, op, data_bytes: data.len() };
         let version = Eversion { version: header.tid.0, epoch: asked.op.sending.epoch };
         let answer = answer(&asked, 0, version, &returns);
         let (header, data) = (reply_header(header.tid), self.zeros.slice(..output));

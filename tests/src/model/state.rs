@@ -94,6 +94,16 @@ pub struct State {
     pub map_lag: Duration,
     /// How long OSDs take to answer at most; only some answers take so long.
     pub answer_lag: Duration,
+    /// How long OSDs take to answer at least.
+    pub answer_delay: Duration,
+    /// What clients have asked of OSDs and got no answer to.
+    pub asked: InFlight,
+    /// The priorities by which operations were sent.
+    pub priorities: BTreeSet<u16>,
+    /// What the monitors have in their configuration for clients.
+    pub monitor_config: Vec<(String, String)>,
+    /// How far the monitors' clocks are behind the OSDs'.
+    pub monitors_lag: Duration,
     /// How likely an object is to be busy when it is asked for.
     pub busy_objects: f64,
     /// How likely a read is to be answered by the request to ask anew.
@@ -110,6 +120,34 @@ pub struct State {
     next_global_id: u64,
     next_snap: u64,
     daemons: Vec<Sender<News>>,
+}
+
+/// Operations in flight, as OSDs see them in a cluster that loses none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// Operations now.
+    pub ops: usize,
+    /// The most there ever were.
+    pub ops_max: usize,
+    /// Bytes of their data now.
+    pub bytes: usize,
+    /// The most there ever were.
+    pub bytes_max: usize,
+}
+
+impl InFlight {
+    pub(super) fn begin(&mut self, bytes: usize) {
+        self.ops += 1;
+        self.bytes += bytes;
+        self.ops_max = self.ops.max(self.ops_max);
+        self.bytes_max = self.bytes.max(self.bytes_max);
+    }
+
+    /// What was dropped, and is answered after it was sent again, ends once more than it began.
+    pub(super) fn end(&mut self, bytes: usize) {
+        self.ops = self.ops.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
 }
 
 /// Something that daemons react to.
@@ -135,6 +173,11 @@ impl Shared {
             peering: (0.0, Duration::ZERO),
             map_lag: Duration::ZERO,
             answer_lag: Duration::ZERO,
+            answer_delay: Duration::ZERO,
+            asked: InFlight::default(),
+            priorities: BTreeSet::new(),
+            monitor_config: vec![("rbd_cache".to_owned(), "true".to_owned())],
+            monitors_lag: Duration::ZERO,
             busy_objects: 0.0,
             again: 0.0,
             keeps: true,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use ringbd::rados::{IoCtx, OpError, Rados};
+use ringbd::rados::{IoCtx, Need, OpError, Rados};
 use ringbd::runtime::{now, random_u64, sleep, spawn};
 use ringbd::{Buf, SharedBuf};
 use serde::{Deserialize, Serialize};
@@ -150,8 +150,10 @@ impl Bench {
             worker.await;
         }
         let seconds = began.elapsed().as_secs_f64();
-        if let Some(error) = run.failed.borrow_mut().take() {
-            return Err(Failure::of("error during benchmark", &error.of("benchmark", "objects")));
+        let failed = run.failed.borrow_mut().take();
+        if let Some(error) = failed {
+            let error = io.explain(error, "benchmark", Need::Write, b"").await;
+            return Err(Failure::of("error during benchmark", &error));
         }
         let cpu = process_cpu_time().saturating_sub(cpu);
         let osds = OsdRow::all(&rados.status().await);

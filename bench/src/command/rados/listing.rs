@@ -1,6 +1,6 @@
 //! The objects of a pool.
 
-use ringbd::rados::IoCtx;
+use ringbd::rados::{IoCtx, Need};
 use serde::Serialize;
 
 use super::super::{print, print_json};
@@ -21,8 +21,14 @@ pub(super) async fn list(io: &IoCtx, all: bool, format: Format) -> Result<(), Fa
     let mut entries = Vec::new();
     loop {
         let page = listing.page().await;
-        let page = page.map_err(|error| Failure::of("error listing", &error.of("list", "the pool")))?;
-        let Some(page) = page else { break };
+        let page = match page {
+            Ok(Some(page)) => page,
+            Ok(None) => break,
+            Err(error) => {
+                let error = io.explain(error, "list", Need::Read, b"").await;
+                return Err(Failure::of("error listing", &error));
+            }
+        };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let page = page.iter().map(|object| Entry {
             namespace: text(&object.namespace),

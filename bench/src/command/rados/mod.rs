@@ -80,8 +80,8 @@ enum RadosCommand {
         /// What to tell them
         message: String,
         /// Seconds to wait for their answers
-        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-        timeout: u64,
+        #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        timeout: u32,
     },
     /// Measure writing, then reading, of whole objects
     Bench(bench::Bench),
@@ -90,14 +90,18 @@ enum RadosCommand {
 impl Rados {
     /// Runs it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
+        self.access(global).map_err(Failure::ending_like_rados)
+    }
+
+    fn access(&self, global: &Global) -> Result<(), Failure> {
         let Some(pool) = &self.pool else {
             return Err(Failure::invalid("no pool is named (give -p POOL)"));
         };
         with_cluster(global, async |rados| {
             let io = open_pool(rados, pool, &self.namespace).await?;
             match &self.command {
-                RadosCommand::Put { object, file } => objects::put(&io, object, file).await,
-                RadosCommand::Get { object, file } => objects::get(&io, object, file).await,
+                RadosCommand::Put { object, file } => objects::put(&io, pool, object, file).await,
+                RadosCommand::Get { object, file } => objects::get(&io, pool, object, file).await,
                 RadosCommand::Stat { object } => objects::stat(&io, pool, object, global.format).await,
                 RadosCommand::Rm { objects } => objects::remove(&io, pool, objects).await,
                 RadosCommand::Ls { all } => listing::list(&io, *all, global.format).await,

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use ringbd::Buf;
-use ringbd::rados::{IoCtx, OpError};
+use ringbd::rados::{IoCtx, Need, OpError};
 use serde::Serialize;
 
 use super::super::{print, print_json};
@@ -17,12 +17,12 @@ use crate::failure::Failure;
 const PIECE: usize = 4 << 20;
 
 /// A failure of doing something to an object, as `rados` says it.
-fn failed(what: &str, pool_object: impl std::fmt::Display, error: OpError) -> Failure {
-    let error = error.of("access", &pool_object);
-    Failure::of(format_args!("error {what} {pool_object}"), &error)
+async fn failed(io: &IoCtx, object: &str, need: Need, what: String, error: OpError) -> Failure {
+    let error = io.explain(error, "access", need, object.as_bytes()).await;
+    Failure::of(format_args!("error {what}"), &error)
 }
 
-pub(super) async fn put(io: &IoCtx, object: &str, file: &Path) -> Result<(), Failure> {
+pub(super) async fn put(io: &IoCtx, pool: &str, object: &str, file: &Path) -> Result<(), Failure> {
     let cannot = |error: &io::Error| Failure::of_io(format_args!("error reading {}", file.display()), error);
     let mut source: Box<dyn Read> = match file.to_str() {
         Some("-") => Box::new(io::stdin().lock()),
@@ -40,7 +40,9 @@ pub(super) async fn put(io: &IoCtx, object: &str, file: &Path) -> Result<(), Fai
             _ if len == 0 => Ok(()),
             _ => io.write(object.as_bytes(), offset, data).await,
         };
-        done.map_err(|error| failed("putting", object, error))?;
+        if let Err(error) = done {
+            return Err(failed(io, object, Need::Write, format!("putting {pool}/{object}"), error).await);
+        }
         offset += len as u64;
         if last {
             return Ok(());
@@ -48,7 +50,7 @@ pub(super) async fn put(io: &IoCtx, object: &str, file: &Path) -> Result<(), Fai
     }
 }
 
-pub(super) async fn get(io: &IoCtx, object: &str, file: &Path) -> Result<(), Failure> {
+pub(super) async fn get(io: &IoCtx, pool: &str, object: &str, file: &Path) -> Result<(), Failure> {
     let cannot = |error: &io::Error| Failure::of_io(format_args!("error writing {}", file.display()), error);
     let mut target: Option<Box<dyn Write>> = None;
     let (mut offset, mut buf) = (0, Buf::zeroed(PIECE));
@@ -56,7 +58,9 @@ pub(super) async fn get(io: &IoCtx, object: &str, file: &Path) -> Result<(), Fai
         let n;
         (n, buf) = match io.read(object.as_bytes(), offset, buf).await {
             Ok(read) => read,
-            Err(error) => return Err(failed("getting", object, error)),
+            Err(error) => {
+                return Err(failed(io, object, Need::Read, format!("getting {pool}/{object}"), error).await);
+            }
         };
         // The file is made once there is something to put into it.
         let target = match &mut target {
@@ -82,8 +86,12 @@ pub(super) async fn stat(io: &IoCtx, pool: &str, object: &str, format: Format) -
         mtime: String,
         size: u64,
     }
-    let stat = io.stat(object.as_bytes()).await;
-    let stat = stat.map_err(|error| failed("stat-ing", format_args!("{pool}/{object}"), error))?;
+    let stat = match io.stat(object.as_bytes()).await {
+        Ok(stat) => stat,
+        Err(error) => {
+            return Err(failed(io, object, Need::Read, format!("stat-ing {pool}/{object}"), error).await);
+        }
+    };
     let mtime = timestamp(stat.mtime.as_duration());
     match format {
         Format::Json => print_json(&Answer { pool, object, mtime, size: stat.size }),
@@ -93,8 +101,9 @@ pub(super) async fn stat(io: &IoCtx, pool: &str, object: &str, format: Format) -
 
 pub(super) async fn remove(io: &IoCtx, pool: &str, objects: &[String]) -> Result<(), Failure> {
     for object in objects {
-        let done = io.remove(object.as_bytes()).await;
-        done.map_err(|error| failed("removing", format_args!("{pool}>{object}"), error))?;
+        if let Err(error) = io.remove(object.as_bytes()).await {
+            return Err(failed(io, object, Need::Write, format!("removing {pool}>{object}"), error).await);
+        }
     }
     Ok(())
 }

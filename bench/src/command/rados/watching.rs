@@ -3,15 +3,24 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use ringbd::rados::{IoCtx, WatchNews};
+use ringbd::rados::{IoCtx, Need, OpError, WatchNews};
+use ringbd::runtime::timeout;
 
 use super::super::print;
 use crate::failure::Failure;
 
+/// How much longer than the watchers the OSD may take: it has to be reached, and to count the answers.
+const OSD_LATE_MAX: Duration = Duration::from_secs(5);
+
 pub(super) async fn watch(io: &IoCtx, object: &str, count: Option<u64>) -> Result<(), Failure> {
     let watch = io.watch(object.as_bytes()).await;
-    let watch = watch
-        .map_err(|error| Failure::of(format_args!("error watching {object}"), &error.of("watch", object)))?;
+    let watch = match watch {
+        Ok(watch) => watch,
+        Err(error) => {
+            let error = io.explain(error, "watch", Need::Write, object.as_bytes()).await;
+            return Err(Failure::of("error calling watch", &error));
+        }
+    };
     print(&format!("watching {object}, cookie {}\n", watch.cookie()))?;
     let mut seen = 0;
     while count.is_none_or(|count| seen < count) {
@@ -38,12 +47,17 @@ pub(super) async fn watch(io: &IoCtx, object: &str, count: Option<u64>) -> Resul
     closed.map_err(|error| Failure::of("error ending the watch", &error.of("unwatch", object)))
 }
 
-pub(super) async fn notify(io: &IoCtx, object: &str, message: &str, timeout_s: u64) -> Result<(), Failure> {
-    let limit = Duration::from_secs(timeout_s);
-    let outcome = io.notify(object.as_bytes(), message.as_bytes(), limit).await;
-    let outcome = outcome.map_err(|error| {
-        Failure::of(format_args!("error calling notify on {object}"), &error.of("notify", object))
-    })?;
+pub(super) async fn notify(io: &IoCtx, object: &str, message: &str, timeout_s: u32) -> Result<(), Failure> {
+    let limit = Duration::from_secs(timeout_s.into());
+    let notified =
+        timeout(limit + OSD_LATE_MAX, io.notify(object.as_bytes(), message.as_bytes(), limit)).await;
+    let outcome = match notified.unwrap_or(Err(OpError::TimedOut)) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let error = io.explain(error, "notify", Need::Read, object.as_bytes()).await;
+            return Err(Failure::of("error calling notify", &error));
+        }
+    };
     let mut text = String::new();
     for reply in &outcome.replies {
         let (watcher, bytes) = (&reply.watcher, reply.payload.len());
@@ -60,7 +74,11 @@ pub(super) async fn notify(io: &IoCtx, object: &str, message: &str, timeout_s: u
         return Ok(());
     }
     const ETIMEDOUT: i32 = 110;
-    Err(Failure::new(ETIMEDOUT, format!("{} watchers did not answer in time", outcome.timeouts.len())))
+    let silent = format!("{} watchers did not answer within {timeout_s} s", outcome.timeouts.len());
+    Err(Failure::new(
+        ETIMEDOUT,
+        format!("error calling notify: ({ETIMEDOUT}) Connection timed out; {silent}"),
+    ))
 }
 
 /// Bytes as Ceph's tools show them: offset, sixteen in hexadecimal, and as text.

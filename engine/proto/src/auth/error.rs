@@ -35,8 +35,7 @@ pub enum AuthError {
     /// The monitors refuse a first login. They do not say whether they lack the user, have another key for it, or give
     /// it no capabilities of their own.
     #[error(
-        "the monitors refuse {0}: its key is wrong, there is no such user, or it has no mon capabilities; \
-         compare with `ceph auth get {0}`"
+        "the monitors refuse {0}: its key is wrong, there is no such user, or it has no mon capabilities"
     )]
     LoginRefused(CephUser),
     /// The monitors do not know the user.

@@ -109,6 +109,9 @@ pub trait ClientExchange {
 
     /// Checks the last word and takes what it brings.
     fn done(&mut self, done: AuthDone<'_>) -> Result<SessionSecrets, AuthError>;
+
+    /// What it means that the peer refused with `result`, a negative errno.
+    fn refused(&self, result: i32) -> AuthError;
 }
 
 /// The accepting end of one exchange, as model clusters need it.

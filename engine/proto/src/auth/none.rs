@@ -25,14 +25,6 @@ impl NoneExchange {
     pub fn to_service(user: CephUser, global_id: GlobalId) -> NoneExchange {
         NoneExchange { mode: MODE_AUTHORIZER, user, global_id, begun: false }
     }
-
-    /// What it means that the peer refused with `result`.
-    pub fn refused(&self, result: i32) -> AuthError {
-        match result {
-            EOPNOTSUPP => AuthError::MethodRefused(AuthMethod::None),
-            _ => AuthError::Refused { result },
-        }
-    }
 }
 
 impl ClientExchange for NoneExchange {
@@ -62,6 +54,13 @@ impl ClientExchange for NoneExchange {
             ConMode::Secure => {
                 Err(AuthError::Proof("secure mode needs keys, and there are none without cephx"))
             }
+        }
+    }
+
+    fn refused(&self, result: i32) -> AuthError {
+        match result {
+            EOPNOTSUPP => AuthError::MethodRefused(AuthMethod::None),
+            _ => AuthError::Refused { result },
         }
     }
 }

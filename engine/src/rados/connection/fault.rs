@@ -1,5 +1,6 @@
 //! Why a connection could not be made, or ended.
 
+use crate::error::plain;
 use ringbd_proto::codec::DecodeError;
 use ringbd_proto::msgr2::{FrameError, HandshakeError, NoncesExhausted, Tag};
 use std::io;
@@ -10,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(in crate::rados) enum ConnectError {
     /// TCP does not get there.
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Io(#[from] io::Error),
     /// The daemon closed the connection in the middle of the handshake.
     #[error("the daemon closed the connection during the handshake")]
@@ -19,7 +20,7 @@ pub(in crate::rados) enum ConnectError {
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// It took too long.
-    #[error("no answer within {0:?}")]
+    #[error("no answer within {:.1} s", .0.as_secs_f64())]
     TimedOut(Duration),
 }
 
@@ -27,7 +28,7 @@ pub(in crate::rados) enum ConnectError {
 #[derive(Debug, Error)]
 pub(in crate::rados) enum Fault {
     /// TCP failed.
-    #[error("{0}")]
+    #[error("{}", plain(.0))]
     Io(#[from] io::Error),
     /// The daemon closed it.
     #[error("the daemon closed the connection")]

@@ -1,11 +1,12 @@
 //! Hunting: finding a monitor that answers and takes us.
 //!
-//! A few candidates are tried at the same time, those of the best priority first and the heavier ones more often; the first
-//! that logs us in is it, and the others are let go. Each round without one is followed by a longer pause. What every
-//! candidate answered is remembered, because that is what a user who waits in vain has to know.
+//! A few candidates are tried at the same time, those of the best priority first and the heavier ones earlier; the first
+//! that logs us in is it, and the others are let go. The next round tries others, until all have been tried. Each round that
+//! finds none is longer than the one before. What every candidate answered is remembered, because that is what a user who
+//! waits in vain has to know.
 
 use super::Monitor;
-use super::refusal::final_answer;
+use super::refusal::refused_for_good;
 use crate::error::Error;
 use crate::rados::candidates::MonitorCandidate;
 use crate::rados::config::ClusterConfig;
@@ -29,15 +30,28 @@ pub(super) struct Hunt {
     resolved: bool,
     /// Rounds without success.
     failures: u32,
-    /// What the candidates of the last round answered.
-    refusals: Vec<Refused>,
 }
 
-#[derive(Clone, Debug)]
-struct Candidate {
-    addr: EntityAddr,
+/// Where a monitor may be.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) addr: EntityAddr,
     priority: u16,
     weight: u16,
+    /// It had its turn since all others last had theirs.
+    had_its_turn: bool,
+    pub(super) contact: Contact,
+}
+
+/// How far we have come with a candidate.
+#[derive(Debug)]
+pub(super) enum Contact {
+    /// It was never tried.
+    Untried,
+    /// It was tried, and has not answered yet.
+    Silent,
+    /// The last try ended like this.
+    Refused(ConnectError),
 }
 
 /// What a candidate answered.
@@ -49,9 +63,15 @@ pub(super) struct Refused {
 
 type Try = Pin<Box<dyn Future<Output = Result<Opened<LoginExchange>, Refused>>>>;
 
+impl Candidate {
+    fn new(addr: EntityAddr, priority: u16, weight: u16) -> Candidate {
+        Candidate { addr, priority, weight, had_its_turn: false, contact: Contact::Untried }
+    }
+}
+
 impl Hunt {
-    /// How long to wait before the next round.
-    pub(super) fn pause(&self, config: &ClusterConfig) -> Duration {
+    /// How long a round that found nobody has to be, before the next.
+    pub(super) fn round(&self, config: &ClusterConfig) -> Duration {
         if self.failures == 0 { Duration::ZERO } else { round(config, self.failures - 1) }
     }
 
@@ -60,40 +80,73 @@ impl Hunt {
         self.failures += 1;
     }
 
-    /// What the candidates of the last round answered.
-    pub(super) fn refusals(&self) -> &[Refused] {
-        &self.refusals
+    /// Where monitors may be, and what each answered.
+    pub(super) fn candidates(&self) -> &[Candidate] {
+        &self.candidates
     }
 
     /// The monitors' own map knows best who they are.
     pub(super) fn take_monmap(&mut self, map: &MonMap) {
-        let known = map.mons.iter().filter_map(|mon| {
-            let addr = *mon.addrs.msgr2()?;
-            Some(Candidate { addr, priority: mon.priority, weight: mon.weight })
-        });
+        let known = map
+            .mons
+            .iter()
+            .filter_map(|mon| Some(Candidate::new(*mon.addrs.msgr2()?, mon.priority, mon.weight)));
         let known: Vec<Candidate> = known.collect();
         if !known.is_empty() {
             self.candidates = known;
         }
     }
 
-    /// Who is tried in this round: a shuffle of those with the best priority in which a heavier one tends to come first.
-    fn draw(&self, count: usize) -> Vec<EntityAddr> {
-        let best = self.candidates.iter().map(|candidate| candidate.priority).min();
-        let mut left: Vec<&Candidate> =
-            self.candidates.iter().filter(|candidate| Some(candidate.priority) == best).collect();
+    /// Who is tried in this round: of those whose turn has not been, a shuffle of those with the best priority in which a
+    /// heavier one tends to come first.
+    fn draw(&mut self, count: usize) -> Vec<EntityAddr> {
+        if self.candidates.iter().all(|candidate| candidate.had_its_turn) {
+            self.begin_anew();
+        }
+        let waiting = || self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.had_its_turn);
+        let best = waiting().map(|(_, candidate)| candidate.priority).min();
+        let mut left: Vec<(usize, u64)> = waiting()
+            .filter(|(_, candidate)| Some(candidate.priority) == best)
+            .map(|(place, candidate)| (place, u64::from(candidate.weight.max(1))))
+            .collect();
         let mut drawn = Vec::new();
         while drawn.len() < count && !left.is_empty() {
-            let weight = |candidate: &Candidate| u64::from(candidate.weight.max(1));
-            let mut ticket = random_u64() % left.iter().map(|candidate| weight(candidate)).sum::<u64>();
-            let place = left.iter().position(|candidate| {
-                let hit = ticket < weight(candidate);
-                ticket = ticket.saturating_sub(weight(candidate));
+            let mut ticket = random_u64() % left.iter().map(|&(_, weight)| weight).sum::<u64>();
+            let hit = left.iter().position(|&(_, weight)| {
+                let hit = ticket < weight;
+                ticket = ticket.saturating_sub(weight);
                 hit
             });
-            drawn.push(left.swap_remove(place.expect("the ticket is below the sum of the weights")).addr);
+            let (place, _) = left.swap_remove(hit.expect("the ticket is below the sum of the weights"));
+            let candidate = &mut self.candidates[place];
+            candidate.had_its_turn = true;
+            if matches!(candidate.contact, Contact::Untried) {
+                candidate.contact = Contact::Silent;
+            }
+            drawn.push(candidate.addr);
         }
         drawn
+    }
+
+    /// Everybody's turn may come.
+    fn begin_anew(&mut self) {
+        self.candidates.iter_mut().for_each(|candidate| candidate.had_its_turn = false);
+    }
+
+    /// A round found somebody.
+    fn succeed(&mut self) {
+        self.failures = 0;
+        self.begin_anew();
+    }
+
+    /// A round found nobody: this is what was said.
+    fn fail(&mut self, refusals: Vec<Refused>) {
+        self.failures += 1;
+        for Refused { addr, error } in refusals {
+            if let Some(candidate) = self.candidates.iter_mut().find(|candidate| candidate.addr == addr) {
+                candidate.contact = Contact::Refused(error);
+            }
+        }
     }
 }
 
@@ -111,30 +164,25 @@ impl Monitor {
         if !self.hunt.borrow().resolved {
             let found = config.monitors.resolve().await.map_err(Some)?;
             let mut hunt = self.hunt.borrow_mut();
-            let candidate = |found: MonitorCandidate| Candidate {
-                addr: *found.msgr2(),
-                priority: found.priority,
-                weight: found.weight,
-            };
+            let candidate =
+                |found: MonitorCandidate| Candidate::new(*found.msgr2(), found.priority, found.weight);
             hunt.candidates = found.into_iter().map(candidate).collect();
             hunt.resolved = true;
         }
-        let drawn = self.hunt.borrow().draw(config.mon_hunt_parallel);
+        let drawn = self.hunt.borrow_mut().draw(config.mon_hunt_parallel);
         tracing::debug!(monitors = ?drawn, "looking for a monitor");
         let tries = drawn.into_iter().map(|addr| self.try_one(addr)).collect();
         match first(tries).await {
             Ok(opened) => {
-                self.hunt.borrow_mut().failures = 0;
+                self.hunt.borrow_mut().succeed();
                 Ok(opened)
             }
             Err(refusals) => {
                 self.heed_lost_identity(&refusals);
-                let fatal = refusals.iter().find_map(|refused| final_answer(&config, refused));
                 let ever = self.maps.borrow().newest().is_some();
                 let mut hunt = self.hunt.borrow_mut();
-                hunt.failures += 1;
-                hunt.refusals = refusals;
-                Err(fatal.filter(|_| !ever))
+                hunt.fail(refusals);
+                Err(refused_for_good(&config, hunt.candidates()).filter(|_| !ever))
             }
         }
     }

@@ -8,6 +8,7 @@
 //! The rule: a request that was not answered is sent again in the next session. Monitors apply commands that they saw
 //! already a second time, as they do for every Ceph client; those that ringbd sends by itself bear that.
 
+mod complaint;
 mod hunt;
 mod incoming;
 mod maps;
@@ -24,6 +25,7 @@ use super::core::Core;
 use super::message::Message;
 use super::status::{ConnectionStatus, MonitorsStatus};
 use crate::error::Error;
+use complaint::Complaints;
 use hunt::Hunt;
 use maps::Maps;
 use refusal::nobody_answers;
@@ -45,6 +47,7 @@ pub(super) struct Monitor {
     session: RefCell<Option<Session>>,
     /// Who waits for the first map.
     waiting: RefCell<Vec<oneshot::Sender<Result<(), Error>>>>,
+    complaints: Complaints,
     news: WaitQueue,
     ended: Cell<bool>,
 }
@@ -66,12 +69,14 @@ impl Monitor {
             requests: RefCell::default(),
             session: RefCell::new(None),
             waiting: RefCell::default(),
+            complaints: Complaints::default(),
             news: WaitQueue::new(),
             ended: Cell::new(false),
         });
         spawn_detached(session::keep(monitor.clone()));
         spawn_detached(tick(monitor.clone()));
         spawn_detached(tickets::keep(monitor.clone()));
+        spawn_detached(complaint::keep(monitor.clone()));
         spawn_detached(monitor.serve(mailbox));
     }
 
@@ -81,7 +86,8 @@ impl Monitor {
                 MonRequest::Ready(reply) => self.wait_for_map(reply),
                 MonRequest::WhyNotReady { waited, reply } => {
                     let has_session = self.session.borrow().is_some();
-                    let reason = nobody_answers(self.hunt.borrow().refusals(), has_session, waited);
+                    let (config, hunt) = (self.core.config(), self.hunt.borrow());
+                    let reason = nobody_answers(&config, hunt.candidates(), has_session, waited);
                     // Who does not wait any more does not want to know.
                     drop(reply.send(reason));
                 }

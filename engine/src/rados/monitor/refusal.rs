@@ -1,96 +1,95 @@
 //! What a user is told when no monitor takes the client.
 
-use super::hunt::Refused;
+use super::hunt::{Candidate, Contact};
 use crate::error::{Error, ErrorKind};
 use crate::rados::config::ClusterConfig;
 use crate::rados::connection::ConnectError;
-use ringbd_proto::auth::AuthError;
-use ringbd_proto::msgr2::{AuthBadMethod, HandshakeError};
-use ringbd_proto::types::Fsid;
+use crate::rados::refusal::{Advice, Verdict, verdict};
+use ringbd_proto::msgr2::HandshakeError;
+use ringbd_proto::types::{EntityAddr, EntityType, Fsid};
 use std::time::Duration;
 
-/// The error of an answer that no further try will change: a wrong key, a method that is not allowed, a daemon that does not
-/// speak our protocol.
-pub(super) fn final_answer(config: &ClusterConfig, refused: &Refused) -> Option<Error> {
-    let ConnectError::Handshake(error) = &refused.error else { return None };
-    let wrong = |kind, hint: String| Some(Error::new(kind, "connect to", refused.addr, error).hint(hint));
-    match error {
-        HandshakeError::MethodRefused(refusal) => Some(method_refused(config, refused, refusal)),
-        HandshakeError::Auth(auth) => match auth {
-            AuthError::Proof(_) => wrong(ErrorKind::PermissionDenied, key_hint(config)),
-            AuthError::Unsupported(_) | AuthError::Key(_) => {
-                wrong(ErrorKind::NotSupported, "`ceph auth get` shows the user's key".to_owned())
-            }
-            AuthError::LoginRefused(_)
-            | AuthError::UnknownUser(_)
-            | AuthError::MethodRefused(_)
-            | AuthError::Refused { .. } => wrong(ErrorKind::PermissionDenied, key_hint(config)),
-            AuthError::Malformed(_)
-            | AuthError::OutOfTurn
-            | AuthError::NoTicket(_)
-            | AuthError::ReclaimRefused(_)
-            | AuthError::TicketRefused(_)
-            | AuthError::ClockSkew { .. } => None,
-        },
-        HandshakeError::FirstProtocol
-        | HandshakeError::NotCeph { .. }
-        | HandshakeError::NoRevision1 { .. }
-        | HandshakeError::MessengerTooNew { .. }
-        | HandshakeError::FeaturesMissing(_)
-        | HandshakeError::PeerFeaturesMissing(_)
-        | HandshakeError::WrongPeerType { .. } => {
-            wrong(ErrorKind::NotSupported, "mon_host should name the monitors' v2 addresses".to_owned())
+/// Candidates that an error names: more are a list to read, not a message.
+const NAMED_MAX: usize = 8;
+
+/// The error of answers that no further try will change: one that goes for the whole cluster, or one of every candidate.
+pub(super) fn refused_for_good(config: &ClusterConfig, candidates: &[Candidate]) -> Option<Error> {
+    let mut first = None;
+    let mut everyone = true;
+    for Candidate { addr, contact, .. } in candidates {
+        let Contact::Refused(error) = contact else {
+            everyone = false;
+            continue;
+        };
+        match verdict(config, EntityType::Mon, error) {
+            Verdict::Everywhere(advice) => return Some(refusal(config, addr, error, advice)),
+            Verdict::Address(advice) => first = first.or_else(|| Some(refusal(config, addr, error, advice))),
+            Verdict::Passing => everyone = false,
         }
-        _ => None,
     }
+    first.filter(|_| everyone)
 }
 
-fn method_refused(config: &ClusterConfig, refused: &Refused, refusal: &AuthBadMethod) -> Error {
-    if let Some(missing) = &config.key_missing {
-        return missing.clone();
+fn refusal(config: &ClusterConfig, addr: &EntityAddr, error: &ConnectError, advice: Advice) -> Error {
+    match (&config.key_missing, error) {
+        // We offered to go without a key because none was found, and the cluster insists on one.
+        (Some(missing), ConnectError::Handshake(HandshakeError::MethodRefused(_))) => missing.clone(),
+        (_, _) => {
+            Error::new(advice.kind, "connect to", format_args!("monitor {addr}"), error).hint(advice.hint)
+        }
     }
-    const EPERM: i32 = -1;
-    const EACCES: i32 = -13;
-    let mode_fits = config.mon_modes.iter().any(|mode| refusal.allowed_modes.contains(&mode.number()));
-    let (kind, hint) = if refusal.result == EACCES || refusal.result == EPERM {
-        (ErrorKind::PermissionDenied, key_hint(config))
-    } else if !mode_fits {
-        let hint = "the cluster requires another connection mode: set ms_mon_client_mode = secure".to_owned();
-        (ErrorKind::NotSupported, hint)
-    } else {
-        let hint = "set auth_client_required to a method that the cluster allows, and give a key for cephx"
-            .to_owned();
-        (ErrorKind::NotSupported, hint)
-    };
-    Error::new(kind, "connect to", refused.addr, &refused.error).hint(hint)
-}
-
-fn key_hint(config: &ClusterConfig) -> String {
-    let user = &config.user;
-    format!("the key of {user} was taken from {}; compare it with `ceph auth get {user}`", config.key_source)
 }
 
 /// The error of monitors that are not those of the cluster that the configuration names.
 pub(super) fn other_cluster(config: &ClusterConfig, expected: Fsid, found: Fsid) -> Error {
     let reason = format!(
         "the monitors belong to cluster {found}, and fsid ({}) asks for {expected}",
-        config.fsid_origin()
+        config.origin("fsid")
     );
     Error::new(ErrorKind::InvalidInput, "connect to", "the cluster", reason)
         .hint("mon_host or fsid is another cluster's: correct the one that is wrong")
 }
 
-/// The error of hearing nothing that helps for as long as one waits. `refusals` are of the last round of tries; `has_session`
-/// if a monitor took us all the same.
-pub(super) fn nobody_answers(refusals: &[Refused], has_session: bool, waited: Duration) -> Error {
-    let tried: Vec<String> =
-        refusals.iter().map(|refused| format!("{}: {}", refused.addr, refused.error)).collect();
+/// The error of hearing nothing that helps for as long as one waits. `has_session` if a monitor took us all the same.
+pub(super) fn nobody_answers(
+    config: &ClusterConfig,
+    candidates: &[Candidate],
+    has_session: bool,
+    waited: Duration,
+) -> Error {
     let waited = waited.as_secs_f64();
-    let reason = match (has_session, tried.is_empty()) {
-        (true, _) => format!("a monitor took this client, but sent no OSD map within {waited:.1} s"),
-        (false, true) => format!("no monitor answered within {waited:.1} s"),
-        (false, false) => format!("no monitor took this client within {waited:.1} s; {}", tried.join("; ")),
+    let (reason, hint) = if has_session {
+        let user = &config.user;
+        (
+            format!("a monitor took this client, but sent no OSD map within {waited:.1} s"),
+            format!("do the monitors have a quorum, and may {user} read there (caps mon 'allow r')?"),
+        )
+    } else {
+        (
+            format!("no monitor took this client within {waited:.1} s; {}", contacts(candidates)),
+            format!(
+                "is {} right, and do the monitors run? client_mount_timeout ({}) says how long to try",
+                config.monitors,
+                config.origin("client_mount_timeout")
+            ),
+        )
     };
-    Error::new(ErrorKind::TimedOut, "connect to", "the cluster", reason)
-        .hint("is mon_host right, and do the monitors run? client_mount_timeout says how long to try")
+    Error::new(ErrorKind::TimedOut, "connect to", "the cluster", reason).hint(hint)
+}
+
+/// What each candidate answered.
+pub(super) fn contacts(candidates: &[Candidate]) -> String {
+    if candidates.is_empty() {
+        return "none is known yet".to_owned();
+    }
+    let contact = |Candidate { addr, contact, .. }: &Candidate| match contact {
+        Contact::Untried => format!("{addr}: not tried yet"),
+        Contact::Silent => format!("{addr}: no answer yet"),
+        Contact::Refused(error) => format!("{addr}: {error}"),
+    };
+    let mut named: Vec<String> = candidates.iter().take(NAMED_MAX).map(contact).collect();
+    if candidates.len() > NAMED_MAX {
+        named.push(format!("and {} others", candidates.len() - NAMED_MAX));
+    }
+    named.join("; ")
 }

@@ -5,6 +5,7 @@ use crate::rados::status::MonitorsStatus;
 use ringbd_proto::message::FrontVersion;
 use ringbd_proto::mon::PoolChange;
 use ringbd_proto::types::{EntityType, Epoch, PoolId, SnapId};
+use ringbd_reactor::{Instant, now};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -56,7 +57,13 @@ pub(in crate::rados) struct PoolOutcome {
 #[derive(Default)]
 pub(super) struct Requests {
     last_tid: u64,
-    pending: BTreeMap<u64, Question>,
+    pending: BTreeMap<u64, Pending>,
+}
+
+/// A question that is not answered.
+pub(super) struct Pending {
+    question: Question,
+    since: Instant,
 }
 
 pub(super) enum Question {
@@ -75,6 +82,15 @@ impl Question {
         }
     }
 
+    /// What is asked, for people.
+    fn describe(&self) -> String {
+        match self {
+            Question::Command { text, .. } => format!("the command {text}"),
+            Question::Version { what, .. } => format!("the newest version of the {what}"),
+            Question::PoolOp { pool, .. } => format!("a change of pool {pool}"),
+        }
+    }
+
     fn fail(self, error: OpError) {
         // Who does not wait any more does not want to know.
         match self {
@@ -89,17 +105,17 @@ impl Requests {
     /// Takes a question; returns its tid.
     pub(super) fn insert(&mut self, question: Question) -> u64 {
         self.last_tid += 1;
-        self.pending.insert(self.last_tid, question);
+        self.pending.insert(self.last_tid, Pending { question, since: now() });
         self.last_tid
     }
 
     pub(super) fn find(&self, tid: u64) -> Option<&Question> {
-        self.pending.get(&tid)
+        self.pending.get(&tid).map(|pending| &pending.question)
     }
 
     /// Takes out what was answered.
     pub(super) fn remove(&mut self, tid: u64) -> Option<Question> {
-        self.pending.remove(&tid)
+        self.pending.remove(&tid).map(|pending| pending.question)
     }
 
     /// What is not answered, oldest first.
@@ -109,13 +125,19 @@ impl Requests {
 
     /// Forgets what nobody waits for any more, because its time was over: it is not done behind anybody's back.
     pub(super) fn forget_unwanted(&mut self) {
-        self.pending.retain(|_, question| question.is_wanted());
+        self.pending.retain(|_, pending| pending.question.is_wanted());
+    }
+
+    /// The oldest question that somebody waits for: what it is, and for how long it has waited.
+    pub(super) fn oldest(&self) -> Option<(String, Duration)> {
+        let mut wanted = self.pending.values().filter(|pending| pending.question.is_wanted());
+        wanted.next().map(|pending| (pending.question.describe(), pending.since.elapsed()))
     }
 
     /// The client ends.
     pub(super) fn fail_all(&mut self) {
-        for question in std::mem::take(&mut self.pending).into_values() {
-            question.fail(OpError::Closed);
+        for pending in std::mem::take(&mut self.pending).into_values() {
+            pending.question.fail(OpError::Closed);
         }
     }
 }

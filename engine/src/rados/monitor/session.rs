@@ -11,7 +11,7 @@ use ringbd_proto::message::Front;
 use ringbd_proto::mon::{MMonCommand, MMonGetVersion, MPoolOp, PoolChange};
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
 use ringbd_proto::types::{PoolId, Tid};
-use ringbd_reactor::{Buf, Elapsed, timeout};
+use ringbd_reactor::{Buf, Elapsed, now, timeout};
 use std::rc::Rc;
 
 use super::requests::{CommandOutput, PoolOutcome};
@@ -19,12 +19,14 @@ use super::requests::{CommandOutput, PoolOutcome};
 /// The task that keeps a session.
 pub(super) async fn keep(monitor: Rc<Monitor>) {
     while !monitor.ended.get() {
+        let began = now();
         match monitor.hunt().await {
             Ok(opened) => monitor.use_session(opened).await,
             Err(Some(fatal)) => monitor.settle(&Err(fatal)),
             Err(None) => {}
         }
-        let pause = monitor.hunt.borrow().pause(&monitor.core.config());
+        // Who was silent for the whole round has made it long enough.
+        let pause = monitor.hunt.borrow().round(&monitor.core.config()).saturating_sub(began.elapsed());
         if !monitor.ended.get() && !pause.is_zero() {
             // The end of the pause and news are both reasons to go on.
             let _: Result<(), Elapsed> = timeout(pause, monitor.news.wait()).await;

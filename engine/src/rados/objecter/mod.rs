@@ -9,6 +9,7 @@
 //!   newer map can mend.
 //! * Whoever drops the future of an operation withdraws it. It may have been applied, or not.
 
+mod hold;
 mod op;
 mod op_id;
 mod rescan;
@@ -31,7 +32,7 @@ use ringbd_proto::osd::{
     SnapContext,
 };
 use ringbd_proto::types::OsdId;
-use ringbd_reactor::{Buf, Instant, SharedBuf};
+use ringbd_reactor::{Buf, SharedBuf, now};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -69,9 +70,7 @@ pub(super) struct Objecter {
     spare: RefCell<Vec<Vec<u8>>>,
     /// Operations that a map moved.
     resends: Cell<u64>,
-    /// Since when there have been operations that wait for a map.
-    homeless_since: Cell<Option<Instant>>,
-    /// How long they may wait before that is warned about.
+    /// How long an operation that waits for a map has to wait before that is warned about again.
     complain_at: Cell<Duration>,
 }
 
@@ -188,12 +187,19 @@ impl Core {
                     let mut ops = self.objecter.ops.borrow_mut();
                     let op = &mut ops[slot];
                     op.state = OpState::WithOsd(osd);
+                    op.held_since = None;
                     op.submission(spg, epoch, memory)
                 };
                 self.submit(osd, submission);
             }
-            Fate::Wait => self.want_newer_map(),
-            Fate::NoPool => self.ask_whether_pool_is_gone(slot),
+            Fate::Wait => {
+                self.objecter.hold(slot, now());
+                self.want_newer_map();
+            }
+            Fate::NoPool => {
+                self.objecter.hold(slot, now());
+                self.ask_whether_pool_is_gone(slot);
+            }
             Fate::Fail(error) => self.finish(slot, Err(error)),
         }
     }

@@ -13,7 +13,7 @@ use crate::rados::message::{Answer, Submission};
 use crate::rados::pieces::Pieces;
 use ringbd_proto::osd::{OsdFlags, OsdOpFront, Sending};
 use ringbd_proto::types::{Epoch, OsdId, SpgId};
-use ringbd_reactor::Buf;
+use ringbd_reactor::{Buf, Instant};
 use std::task::Waker;
 
 /// What was asked for, as it is kept to be sent again.
@@ -30,6 +30,8 @@ pub(super) struct Op {
     /// Where the answer's data is to go; gone once a session has it.
     pub(super) landing: Option<Buf>,
     pub(super) target: Target,
+    /// Since when it has waited here for a map that lets it go.
+    pub(super) held_since: Option<Instant>,
     /// How often it was given to a session. The session counts its own attempts below that.
     round: u32,
     pub(super) state: OpState,
@@ -66,6 +68,7 @@ impl Op {
             data_crc: None,
             landing: None,
             target: Target::default(),
+            held_since: None,
             round: 0,
             state: OpState::Here,
             waker: None,

@@ -9,9 +9,8 @@ use crate::rados::monitor::MonRequest;
 use crate::rados::objecter::OpId;
 use ringbd_proto::osd::OsdOpFront;
 use ringbd_proto::types::{Epoch, Errno, OsdId};
-use ringbd_reactor::{now, spawn_detached};
+use ringbd_reactor::spawn_detached;
 use std::rc::Rc;
-use std::time::Duration;
 
 impl Core {
     /// Looks at every operation with a new map, oldest first, so that those on one object stay in order.
@@ -131,23 +130,6 @@ impl Core {
     /// Whether an operation waits here for a map.
     pub(in crate::rados) fn has_homeless(&self) -> bool {
         self.objecter.ops.borrow().iter().any(|(_, op)| matches!(op.state, OpState::Here))
-    }
-
-    /// Warns when operations have waited here for long, and again each time that the wait has doubled.
-    pub(in crate::rados) fn complain_of_homeless(&self, homeless: bool, limit: Duration) {
-        let Some(since) = self.objecter.homeless_since.get().filter(|_| homeless) else {
-            self.objecter.complain_at.set(limit);
-            return self.objecter.homeless_since.set(homeless.then(now));
-        };
-        let waited = since.elapsed();
-        if waited >= self.objecter.complain_at.get() {
-            self.objecter.complain_at.set(waited * 2);
-            tracing::warn!(
-                core = %self.no(),
-                ?waited,
-                "slow operations: the map lets them go nowhere (it is paused or full, or no OSD leads their placement group)"
-            );
-        }
     }
 
     /// The newest map here does not have the pool of an operation. It fails if that is so in the newest map of all.

@@ -1,6 +1,6 @@
 //! How much a core has in flight: operations, and bytes of their data. Who would exceed a limit waits for its turn.
 //!
-//! Ceph's limits are those of a client; each of its cores has an equal share.
+//! Ceph's limits are those of a client; each of its cores has an equal share, and may do at least one thing at a time.
 
 use ringbd_reactor::WaitQueue;
 use std::cell::Cell;

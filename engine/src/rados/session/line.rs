@@ -5,6 +5,7 @@ use super::incoming::Arrivals;
 use super::{Line, Session};
 use crate::rados::connection::{self, ConnectError, Opened, Peer};
 use crate::rados::core::Core;
+use crate::rados::refusal::{Advice, verdict};
 use ringbd_proto::types::{EntityAddr, EntityType};
 use ringbd_reactor::{Elapsed, timeout};
 use std::rc::Rc;
@@ -38,7 +39,17 @@ pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
                 }
             }
             Err(error) => {
-                tracing::info!(osd = session.osd.0, %addr, core = %core.no(), %error, retry_in = ?wait, "no connection");
+                let advice = verdict(&core.config(), EntityType::Osd, &error).advice();
+                match advice.filter(|_| session.statistics.is_news(&error)) {
+                    // The next tries will end like this one, so it is said once.
+                    Some(Advice { hint, .. }) => {
+                        let osd = session.osd.0;
+                        tracing::warn!(%addr, "osd.{osd} does not take this client: {error} ({hint})");
+                    }
+                    None => {
+                        tracing::info!(osd = session.osd.0, %addr, core = %core.no(), %error, retry_in = ?wait, "no connection");
+                    }
+                }
                 session.statistics.refused(&error);
                 core.connection_refused(EntityType::Osd, &error);
             }

@@ -20,6 +20,7 @@ mod statistics;
 use super::config::ClusterConfig;
 use super::connection::{Connection, Fault};
 use super::core::Core;
+use super::explain::Silence;
 use super::message::{CoreNo, Submission};
 use super::objecter::{ATTEMPTS_MAX, OpId};
 use super::pieces::Pieces;
@@ -194,14 +195,17 @@ impl Session {
 
     /// Asks the OSD for a sign of life if an operation has waited for long. True if one has.
     pub(super) fn look_for_laggards(&self, config: &ClusterConfig) -> bool {
-        self.complain_of_slow(config.complaint_time);
-        let limit = config.laggy_after;
-        let laggy = self.has_waited_for(limit);
+        let laggy = self.has_waited_for(config.laggy_after);
         if laggy && let Some(line) = &*self.line.borrow() {
             let ping = MessageHeader::new(MessageType::PING, 1, 1);
             line.connection.send(ping, |_| {}, &Pieces::None, None);
         }
         laggy
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.line.borrow().is_some()
     }
 
     /// Whether an operation has waited for that long.
@@ -210,10 +214,10 @@ impl Session {
     }
 
     /// Warns of operations that have waited for longer than `limit`, and again each time that their wait has doubled.
-    fn complain_of_slow(&self, limit: Duration) {
+    pub(super) fn complain_of_slow(&self, limit: Duration) {
         let in_flight = self.in_flight.borrow();
         let Some(oldest) = in_flight.oldest().filter(|oldest| oldest.since.elapsed() >= limit) else {
-            return self.complain_at.set(limit);
+            return self.complain_at.set(Duration::ZERO);
         };
         let waited = oldest.since.elapsed();
         if waited < self.complain_at.get() {
@@ -221,18 +225,14 @@ impl Session {
         }
         self.complain_at.set(waited * 2);
         let (operations, pg) = (in_flight.older_than(limit), oldest.submission.sending.spg);
-        let (connected, sent) = (self.line.borrow().is_some(), oldest.sent);
-        let object = oldest.submission.front.object().map(|object| format!("{object:?}")).unwrap_or_default();
-        tracing::warn!(
-            osd = self.osd.0,
-            operations,
-            ?waited,
-            %pg,
-            object,
-            connected,
-            sent,
-            "slow operations: the OSD does not answer"
-        );
+        let object = oldest.submission.front.object().expect("a front that was encoded here can be read");
+        let waited = format_args!("{:.1} s", waited.as_secs_f64());
+        let why = Silence {
+            osd: self.osd.0,
+            connected: self.is_connected(),
+            last_error: self.statistics.last_error().map(|error| error.reason),
+        };
+        tracing::warn!(osd = self.osd.0, operations, %waited, %pg, %object, "slow operations: {why}");
     }
 
     /// Gives the connection up if nothing went over it for long and nothing needs it: no operation, and no watch, whose

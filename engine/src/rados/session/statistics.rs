@@ -57,6 +57,11 @@ impl Statistics {
         self.latency_us.borrow_mut().saturating_record(u64::try_from(us).unwrap_or(u64::MAX));
     }
 
+    /// Whether that is not what the last one failed by.
+    pub(super) fn is_news(&self, error: &ConnectError) -> bool {
+        self.last_error.borrow().as_ref().is_none_or(|(_, reason)| *reason != error.to_string())
+    }
+
     /// No connection came about.
     pub(super) fn refused(&self, error: &ConnectError) {
         self.failed(error);

@@ -55,19 +55,6 @@ impl Authorizer {
         })
     }
 
-    /// What it means that the service refused with `result`. After [`AuthError::TicketRefused`] and
-    /// [`AuthError::ClockSkew`] the ticket should be renewed, due or not, before the next attempt.
-    pub fn refused(&self, result: i32) -> AuthError {
-        match result {
-            EPERM | EACCES if self.skew_s.abs() > CLOCK_SKEW_S_MAX => {
-                AuthError::ClockSkew { service: self.service, skew_s: self.skew_s }
-            }
-            EPERM | EACCES => AuthError::TicketRefused(self.service),
-            EOPNOTSUPP => AuthError::MethodRefused(AuthMethod::Cephx),
-            _ => AuthError::Refused { result },
-        }
-    }
-
     fn payload(&self, challenge_plus_one: Option<u64>, confounder: &Confounder) -> Vec<u8> {
         let proof = Authorize { nonce: self.nonce, challenge_plus_one };
         Encoder::to_vec(|e| self.base.encode(e, &self.session_key, proof, confounder))
@@ -115,6 +102,18 @@ impl ClientExchange for Authorizer {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Answered => self.check(done),
             State::Idle | State::Begun => Err(AuthError::OutOfTurn),
+        }
+    }
+
+    /// After [`AuthError::TicketRefused`] and [`AuthError::ClockSkew`] the ticket should be renewed, due or not, before the next attempt.
+    fn refused(&self, result: i32) -> AuthError {
+        match result {
+            EPERM | EACCES if self.skew_s.abs() > CLOCK_SKEW_S_MAX => {
+                AuthError::ClockSkew { service: self.service, skew_s: self.skew_s }
+            }
+            EPERM | EACCES => AuthError::TicketRefused(self.service),
+            EOPNOTSUPP => AuthError::MethodRefused(AuthMethod::Cephx),
+            _ => AuthError::Refused { result },
         }
     }
 }

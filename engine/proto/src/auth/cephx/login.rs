@@ -57,18 +57,6 @@ impl Login {
         }
     }
 
-    /// What it means that the monitor refused with `result`.
-    pub fn refused(&self, result: i32) -> AuthError {
-        if result == EOPNOTSUPP {
-            return AuthError::MethodRefused(AuthMethod::Cephx);
-        }
-        match (self.credentials.refused(result), &self.previous) {
-            // The same user was let in before, so that its old ticket is to blame first.
-            (AuthError::LoginRefused(_), Some(previous)) => AuthError::ReclaimRefused(previous.global_id),
-            (error, _) => error,
-        }
-    }
-
     fn answer(&self, payload: &[u8]) -> Result<Vec<u8>, AuthError> {
         let mut d = Decoder::new("a monitor's challenge", payload);
         let (_version, challenge) = (d.u8()?, d.u64()?);
@@ -165,6 +153,17 @@ impl ClientExchange for Login {
                 Ok(secrets)
             }
             State::Idle | State::Begun | State::Done(_) => Err(AuthError::OutOfTurn),
+        }
+    }
+
+    fn refused(&self, result: i32) -> AuthError {
+        if result == EOPNOTSUPP {
+            return AuthError::MethodRefused(AuthMethod::Cephx);
+        }
+        match (self.credentials.refused(result), &self.previous) {
+            // The same user was let in before, so that its old ticket is to blame first.
+            (AuthError::LoginRefused(_), Some(previous)) => AuthError::ReclaimRefused(previous.global_id),
+            (error, _) => error,
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::msgr2::{
 use crate::types::{AddrKind, EntityAddr, EntityAddrVec, EntityType, GlobalId};
 use std::net::{IpAddr, SocketAddr};
 
+/// Linux's EOPNOTSUPP, which is what travels.
+const NOT_SUPPORTED: i32 = -95;
+
 /// What a handshake is to lead to.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -115,6 +118,10 @@ impl<T: ClientExchange + ?Sized> ClientExchange for Box<T> {
 
     fn done(&mut self, done: auth::AuthDone<'_>) -> Result<SessionSecrets, AuthError> {
         (**self).done(done)
+    }
+
+    fn refused(&self, result: i32) -> AuthError {
+        (**self).refused(result)
     }
 }
 
@@ -256,7 +263,9 @@ fn authenticate(
 ) -> Result<Step, HandshakeError> {
     match frame {
         Control::AuthReplyMore(payload) => Ok(Step::More(exchange.more(payload)?)),
-        Control::AuthBadMethod(bad) => Err(HandshakeError::MethodRefused(bad)),
+        // The methods and modes that are allowed matter when ours are not; everything else the method can explain.
+        Control::AuthBadMethod(bad) if bad.result == NOT_SUPPORTED => Err(HandshakeError::MethodRefused(bad)),
+        Control::AuthBadMethod(bad) => Err(HandshakeError::Auth(exchange.refused(bad.result))),
         Control::AuthDone(AuthDone { global_id, con_mode, payload }) => {
             let con_mode = ConMode::from_number(con_mode).ok_or(HandshakeError::UnknownConMode(con_mode))?;
             if !config.con_modes.contains(&con_mode) {

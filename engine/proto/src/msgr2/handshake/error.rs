@@ -16,7 +16,7 @@ pub enum HandshakeError {
     )]
     FirstProtocol,
     /// The peer's first bytes are no banner.
-    #[error("the peer does not speak Ceph's messenger protocol: it begins with \"{}\"", first.escape_ascii())]
+    #[error("the peer does not speak Ceph's messenger protocol: it begins with \"{}\"", text(first))]
     NotCeph {
         /// Its first bytes, as many as there were, and zeros.
         first: [u8; 8],
@@ -67,7 +67,7 @@ pub enum HandshakeError {
     /// The peer does not see our address.
     #[error("the peer does not say which address it sees us at; set one in the configuration")]
     NoAddress,
-    /// The peer does not let us authenticate like this.
+    /// The peer does not allow the method, or none of the modes.
     #[error("{}", refused(.0))]
     MethodRefused(AuthBadMethod),
     /// The exchange of the method failed.
@@ -140,6 +140,12 @@ impl From<NoncesExhausted> for HandshakeError {
     }
 }
 
+/// What there is before the zeros.
+fn text(first: &[u8]) -> impl std::fmt::Display {
+    let end = first.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    first[..end].escape_ascii()
+}
+
 fn kind(bit: u8) -> String {
     match EntityType::from_bit(u32::from(bit)) {
         Some(kind) => format!("of the kind {kind}"),
@@ -148,16 +154,6 @@ fn kind(bit: u8) -> String {
 }
 
 fn refused(bad: &AuthBadMethod) -> String {
-    /// Linux's EACCES and EOPNOTSUPP, which is what travels.
-    const ACCESS: i32 = -13;
-    const NOT_SUPPORTED: i32 = -95;
-    let why = match bad.result {
-        ACCESS => {
-            "it does not know this name with this key, or the client's earlier id without a ticket for it"
-        }
-        NOT_SUPPORTED => "it does not allow this method or any of the offered modes",
-        _ => "it says no more",
-    };
     let methods = words(&bad.allowed_methods, |number| match AuthMethod::from_number(number) {
         Some(AuthMethod::None) => Some("none"),
         Some(AuthMethod::Cephx) => Some("cephx"),
@@ -169,9 +165,8 @@ fn refused(bad: &AuthBadMethod) -> String {
         None => None,
     });
     format!(
-        "the peer refused the authentication (result {}): {why}; it allows the methods {methods} and the \
-         connection modes {modes}",
-        bad.result
+        "the peer does not allow this method or any of the offered modes: it allows the methods {methods} and the \
+         connection modes {modes}"
     )
 }
 

@@ -54,7 +54,11 @@ impl Line {
         while let Some((&byte, rest)) = input.split_first() {
             self.banner.push(byte);
             *input = rest;
-            if let Some((banner, _)) = Banner::decode(&self.banner)? {
+            let decoded = Banner::decode(&self.banner).map_err(|error| match error {
+                HandshakeError::NotCeph { .. } => not_ceph(&self.banner, rest),
+                other => other,
+            });
+            if let Some((banner, _)) = decoded? {
                 banner.check()?;
                 let received = std::mem::take(&mut self.banner);
                 self.note_received(&received)?;
@@ -121,6 +125,13 @@ impl Line {
         let opener = self.reader.switch(Opener::crc());
         (std::mem::replace(&mut self.sealer, Sealer::crc()), opener)
     }
+}
+
+/// The peer that began with `read`, of which the last byte is one too many, and went on with `rest`.
+fn not_ceph(read: &[u8], rest: &[u8]) -> HandshakeError {
+    let mut first = [0; 8];
+    first.iter_mut().zip(read.iter().chain(rest)).for_each(|(place, byte)| *place = *byte);
+    HandshakeError::NotCeph { first }
 }
 
 /// A frame that does not belong here.

@@ -183,6 +183,10 @@ impl ClientExchange for Replay {
         assert_eq!((done.payload, done.global_id), (&self.payloads.done[..], self.payloads.global_id));
         Ok(self.secrets.clone())
     }
+
+    fn refused(&self, result: i32) -> AuthError {
+        AuthError::Refused { result }
+    }
 }
 
 impl ServerExchange for Replay {

@@ -72,6 +72,10 @@ impl ClientExchange for FakeClient {
             AuthMethod::Cephx => Err(AuthError::Proof("no welcome")),
         }
     }
+
+    fn refused(&self, result: i32) -> AuthError {
+        AuthError::Refused { result }
+    }
 }
 
 /// The other end of [`FakeClient`].
