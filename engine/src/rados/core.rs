@@ -289,7 +289,7 @@ impl Core {
             return self.fenced();
         }
         self.rescan(step);
-        self.rewatch_moved();
+        self.rewatch_moved(step);
         for session in self.sessions() {
             session.look_at_map(self);
         }
@@ -344,7 +344,7 @@ impl Core {
     }
 }
 
-/// Looks now and then for operations that have waited for long: their OSD may be gone without a trace.
+/// Looks now and then for what has waited for long: its OSD may be gone without a trace.
 async fn tick(core: Rc<Core>) {
     loop {
         sleep(core.config().tick_interval).await;
@@ -359,7 +359,8 @@ async fn tick(core: Rc<Core>) {
         }
         let homeless = core.has_homeless();
         core.complain_of_homeless(homeless, config.complaint_time);
-        if laggy || homeless {
+        // What lingers waits without an operation: nothing else says that its OSD has forgotten it.
+        if laggy || homeless || core.lingers.any() {
             core.want_newer_map();
         }
         core.ping_watches();
