@@ -294,7 +294,7 @@ impl Core {
             return self.fenced();
         }
         self.rescan(step);
-        self.rewatch_moved();
+        self.rewatch_moved(step);
         for session in self.sessions() {
             session.look_at_map(self);
         }
@@ -366,7 +366,7 @@ fn share(limit: usize, core: CoreNo, cores: usize) -> usize {
     (limit / cores + more).max(1)
 }
 
-/// Looks now and then for operations that have waited for long: their OSD may be gone without a trace.
+/// Looks now and then for what has waited for long: its OSD may be gone without a trace.
 async fn tick(core: Rc<Core>) {
     loop {
         sleep(core.config().tick_interval).await;
@@ -379,7 +379,8 @@ async fn tick(core: Rc<Core>) {
             laggy |= session.look_for_laggards(&config);
             session.rest_if_idle(&core);
         }
-        if laggy || core.has_homeless() {
+        // What lingers waits without an operation: nothing else says that its OSD has forgotten it.
+        if laggy || core.has_homeless() || core.lingers.any() {
             core.want_newer_map();
         }
         core.ping_watches();

@@ -3,7 +3,8 @@
 //!
 //! Each worker has an object of its own and appends records to it, one after the other, with up to [`AHEAD`] in flight. An
 //! append that is done twice, not at all, or in another order than it was asked for shows in the object. A second object is
-//! overwritten at random places, and read back against what was written there last.
+//! overwritten at random places, and read back against what was written there last. Pools that only grow get no such object,
+//! and records that fill their stripes.
 
 use super::Cluster;
 use ringbd::Buf;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bytes of a record: the worker, and the record's number.
+/// Bytes of a record: the worker, and the record's number. Longer ones say it over and over.
 const RECORD: usize = 16;
 /// Appends of one worker in flight.
 const AHEAD: usize = 4;
@@ -34,19 +35,48 @@ pub struct Load {
     cores: u64,
 }
 
-#[derive(Default)]
 struct Shared {
+    /// Bytes of a record.
+    record: usize,
+    overwrites: bool,
     stop: AtomicBool,
     acknowledged: AtomicU64,
     next_worker: AtomicU64,
     workers_done: AtomicU64,
 }
 
+impl Shared {
+    fn new(record: usize, overwrites: bool) -> Shared {
+        Shared {
+            record,
+            overwrites,
+            stop: AtomicBool::new(false),
+            acknowledged: AtomicU64::new(0),
+            next_worker: AtomicU64::new(0),
+            workers_done: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Load {
     /// Starts it on a client with so many cores of its own.
     #[must_use]
     pub fn start(cluster: &Cluster, pool: &str, options: &[(&str, &str)], cores: usize) -> Load {
-        let shared = Arc::new(Shared::default());
+        Load::of(Shared::new(RECORD, true), cluster, pool, options, cores)
+    }
+
+    /// One that only appends, records of that many bytes.
+    ///
+    /// # Panics
+    /// When a record is no multiple of 16 bytes.
+    #[must_use]
+    pub fn start_appending(cluster: &Cluster, pool: &str, record: usize) -> Load {
+        assert!(record > 0 && record.is_multiple_of(RECORD), "records of {record} bytes");
+        Load::of(Shared::new(record, false), cluster, pool, &[], 1)
+    }
+
+    fn of(shared: Shared, cluster: &Cluster, pool: &str, options: &[(&str, &str)], cores: usize) -> Load {
+        let shared = Arc::new(shared);
         let (pool, state) = (pool.to_owned(), shared.clone());
         let threads = cluster.start_client(options, cores, move |rados| {
             let (pool, state) = (pool.clone(), state.clone());
@@ -121,10 +151,11 @@ async fn work(io: IoCtx, client: GlobalId, shared: Arc<Shared>) {
             oldest.await.expect("an append ends well");
             shared.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
-        in_flight.push_back(spawn(append(io.clone(), log.clone(), record(worker, appended))));
+        let record = record(worker, appended).repeat(shared.record / RECORD);
+        in_flight.push_back(spawn(append(io.clone(), log.clone(), record)));
         asked_at.push(began.elapsed());
         appended += 1;
-        if appended.is_multiple_of(4) {
+        if shared.overwrites && appended.is_multiple_of(4) {
             let block = random_u64() % BLOCKS;
             let stamp = Buf::from_slice(&block_bytes(appended));
             io.write(&blocks, block * BLOCK as u64, stamp).await.expect("a write ends well");
@@ -136,12 +167,12 @@ async fn work(io: IoCtx, client: GlobalId, shared: Arc<Shared>) {
         append.await.expect("an append ends well");
         shared.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
-    verify_log(&io, &log, worker, &asked_at).await;
+    verify_log(&io, &log, worker, shared.record, &asked_at).await;
     verify_blocks(&io, &blocks, &latest).await;
     shared.workers_done.fetch_add(1, Ordering::Relaxed);
 }
 
-async fn append(io: IoCtx, log: Vec<u8>, record: [u8; RECORD]) -> Result<(), OpError> {
+async fn append(io: IoCtx, log: Vec<u8>, record: Vec<u8>) -> Result<(), OpError> {
     io.append(&log, Buf::from_slice(&record)).await
 }
 
@@ -156,10 +187,10 @@ fn block_bytes(stamp: u64) -> Vec<u8> {
     stamp.to_le_bytes().repeat(BLOCK / 8)
 }
 
-async fn verify_log(io: &IoCtx, log: &[u8], worker: u64, asked_at: &[Duration]) {
-    let wanted = asked_at.len() * RECORD;
-    let (n, buf) = io.read(log, 0, Buf::zeroed(wanted + RECORD)).await.expect("the log can be read");
-    let found: Vec<u64> = buf[..n].chunks(RECORD).map(|found| number_in(found, worker)).collect();
+async fn verify_log(io: &IoCtx, log: &[u8], worker: u64, record: usize, asked_at: &[Duration]) {
+    let wanted = asked_at.len() * record;
+    let (n, buf) = io.read(log, 0, Buf::zeroed(wanted + record)).await.expect("the log can be read");
+    let found: Vec<u64> = buf[..n].chunks(record).map(|found| number_in(found, worker)).collect();
     if let Some(wrong) = (0..asked_at.len()).find(|&nth| found.get(nth) != Some(&(nth as u64))) {
         let around =
             &found[wrong.saturating_sub(2 * AHEAD).min(found.len())..found.len().min(wrong + 3 * AHEAD)];
@@ -174,11 +205,9 @@ async fn verify_log(io: &IoCtx, log: &[u8], worker: u64, asked_at: &[Duration]) 
 
 /// Which of a worker's records that is; the largest number for something else.
 fn number_in(found: &[u8], worker: u64) -> u64 {
-    let number = found.split_first_chunk::<8>().and_then(|(owner, rest)| {
-        let nth = rest.try_into().ok().map(u64::from_le_bytes)?;
-        (*owner == worker.to_le_bytes()).then_some(nth)
-    });
-    number.unwrap_or(u64::MAX)
+    let nth = found.get(8..RECORD).and_then(|nth| nth.try_into().ok()).map_or(u64::MAX, u64::from_le_bytes);
+    let is_whole = found.chunks(RECORD).all(|part| part == record(worker, nth));
+    if is_whole { nth } else { u64::MAX }
 }
 
 async fn verify_blocks(io: &IoCtx, blocks: &[u8], latest: &[u64]) {

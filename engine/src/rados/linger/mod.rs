@@ -1,7 +1,8 @@
 //! What stays: watches on objects, and notifications that wait for their watchers.
 //!
-//! An OSD forgets who watches when the connection ends. So the rule: whatever lingers is said again when the session with its
-//! OSD is a new one, or when a map gives its placement group another primary.
+//! An OSD forgets who watches when the connection ends, and when an interval of the placement group's life does: also when
+//! it leads the next one too. So the rule: whatever lingers is said again when the session with its OSD is a new one, and
+//! when a map begins another interval. When its pool is gone it is said once more, to learn just that.
 
 mod notify;
 mod watch;
@@ -12,9 +13,11 @@ pub use watch::{Notification, Watch, WatchNews};
 
 use super::core::Core;
 use super::error::OpError;
-use super::message::{CoreNo, Message};
+use super::message::{CoreNo, MapStep, Message};
+use super::objecter::Place;
 use super::shared::Shared;
 use ringbd_proto::osd::{MWatchNotify, WatchEvent};
+use ringbd_proto::osdmap::Interval;
 use ringbd_proto::types::{GlobalId, OsdId};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -33,6 +36,11 @@ pub(super) struct Lingers {
 }
 
 impl Lingers {
+    /// Whether anything lingers here.
+    pub(super) fn any(&self) -> bool {
+        !self.watches.borrow().is_empty() || !self.notifies.borrow().is_empty()
+    }
+
     /// A cookie that nothing else of this client has.
     fn cookie(&self, core: CoreNo) -> u64 {
         self.last.set(self.last.get() + 1);
@@ -40,24 +48,50 @@ impl Lingers {
     }
 }
 
-/// The OSD where something lingers: as long as it does, the connection there is needed.
+/// Where something lingers: the OSD, whose connection is needed as long, and the interval in which that OSD remembers it.
 struct Whereabouts {
     shared: Arc<Shared>,
+    place: Place,
     osd: Cell<Option<OsdId>>,
+    /// None while the map does not place it.
+    interval: RefCell<Option<Rc<Interval>>>,
 }
 
 impl Whereabouts {
-    fn new(core: &Core, osd: Option<OsdId>) -> Whereabouts {
-        let at = Whereabouts { shared: core.shared().clone(), osd: Cell::new(None) };
-        at.set(osd);
+    fn new(core: &Core, place: Place) -> Whereabouts {
+        let interval = RefCell::default();
+        let at = Whereabouts { shared: core.shared().clone(), place, osd: Cell::new(None), interval };
+        at.go(core.interval_of(place));
         at
     }
 
-    fn get(&self) -> Option<OsdId> {
+    fn osd(&self) -> Option<OsdId> {
         self.osd.get()
     }
 
-    fn set(&self, osd: Option<OsdId>) {
+    /// Takes the interval of the newest map, and returns the one before.
+    fn go(&self, interval: Option<Rc<Interval>>) -> Option<Rc<Interval>> {
+        self.set_osd(interval.as_ref().and_then(|interval| interval.mapping.acting_primary));
+        self.interval.replace(interval)
+    }
+
+    /// Looks at a new map. True when what lingers has to be said again.
+    fn look(&self, core: &Core, step: MapStep) -> bool {
+        let next = core.interval_of(self.place);
+        let before = self.go(next.clone());
+        match (before, next) {
+            // Nobody can be told. The next interval with a primary is another one.
+            (_, Some(next)) if next.mapping.acting_primary.is_none() => false,
+            (Some(before), Some(next)) => {
+                step == MapStep::Jump || (!Rc::ptr_eq(&before, &next) && before.ends(&next, self.place.hash))
+            }
+            // Saying it again tells whether the pool is gone for good.
+            (None, Some(_)) | (Some(_), None) => true,
+            (None, None) => false,
+        }
+    }
+
+    fn set_osd(&self, osd: Option<OsdId>) {
         let before = self.osd.replace(osd);
         if before == osd {
             return;
@@ -73,7 +107,7 @@ impl Whereabouts {
 
 impl Drop for Whereabouts {
     fn drop(&mut self) {
-        self.set(None);
+        self.set_osd(None);
     }
 }
 
@@ -136,25 +170,12 @@ impl Core {
 
     /// The session with an OSD is a new one.
     pub(super) fn rewatch(self: &Rc<Core>, osd: OsdId) {
-        self.look_at_lingers(|at| at == Some(osd));
+        self.say_again(|at| at.osd() == Some(osd));
     }
 
-    /// The map changed: whose primary is another one now is said again.
-    pub(super) fn rewatch_moved(self: &Rc<Core>) {
-        let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
-        for watching in watches {
-            let primary = self.primary_of(watching.place());
-            if primary.is_some() && primary != watching.osd() {
-                watching.say_again(self, primary);
-            }
-        }
-        let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
-        for notifying in notifies {
-            let primary = self.primary_of(notifying.place());
-            if primary.is_some() && primary != notifying.osd() {
-                notifying.say_again(primary);
-            }
-        }
+    /// The map changed.
+    pub(super) fn rewatch_moved(self: &Rc<Core>, step: MapStep) {
+        self.say_again(|at| at.look(self, step));
     }
 
     /// Asks the OSDs whether they have the watches of this core still.
@@ -169,16 +190,14 @@ impl Core {
         watches.iter().for_each(|watching| watching.lose(error.clone()));
     }
 
-    fn look_at_lingers(self: &Rc<Core>, concerned: impl Fn(Option<OsdId>) -> bool) {
+    fn say_again(self: &Rc<Core>, forgotten: impl Fn(&Whereabouts) -> bool) {
         let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
-        for watching in watches.into_iter().filter(|watching| concerned(watching.osd())) {
-            let osd = watching.osd();
-            watching.say_again(self, osd);
+        for watching in watches.into_iter().filter(|watching| forgotten(watching.at())) {
+            watching.say_again(self);
         }
         let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
-        for notifying in notifies.into_iter().filter(|notifying| concerned(notifying.osd())) {
-            let osd = notifying.osd();
-            notifying.say_again(osd);
+        for notifying in notifies.into_iter().filter(|notifying| forgotten(notifying.at())) {
+            notifying.say_again();
         }
     }
 }

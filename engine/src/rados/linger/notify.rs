@@ -3,9 +3,7 @@
 use super::{LingerEvent, Whereabouts};
 use crate::rados::error::OpError;
 use crate::rados::ioctx::IoCtx;
-use crate::rados::objecter::Place;
 use ringbd_proto::osd::{NotifyResponses, OsdOp, Watcher};
-use ringbd_proto::types::OsdId;
 use ringbd_reactor::{Buf, SharedBuf, WaitQueue};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,8 +29,7 @@ pub struct NotifyReply {
 
 /// The core's part of a notification.
 pub(super) struct Notifying {
-    place: Place,
-    osd: Whereabouts,
+    at: Whereabouts,
     state: RefCell<State>,
     something: WaitQueue,
 }
@@ -66,10 +63,8 @@ pub(in crate::rados) async fn notify(
 ) -> Result<NotifyOutcome, OpError> {
     let core = io.core();
     let cookie = core.lingers.cookie(core.no());
-    let place = io.place_of(object);
     let notifying = Rc::new(Notifying {
-        place,
-        osd: Whereabouts::new(core, core.primary_of(place)),
+        at: Whereabouts::new(core, io.place_of(object)),
         state: RefCell::new(State::Waiting),
         something: WaitQueue::new(),
     });
@@ -93,12 +88,8 @@ fn outcome(event: &LingerEvent) -> Result<NotifyOutcome, OpError> {
 }
 
 impl Notifying {
-    pub(super) fn place(&self) -> Place {
-        self.place
-    }
-
-    pub(super) fn osd(&self) -> Option<OsdId> {
-        self.osd.get()
+    pub(super) fn at(&self) -> &Whereabouts {
+        &self.at
     }
 
     pub(super) fn complete(&self, event: LingerEvent) {
@@ -106,8 +97,8 @@ impl Notifying {
         self.something.wake_one();
     }
 
-    pub(super) fn say_again(&self, osd: Option<OsdId>) {
-        self.osd.set(osd);
+    /// The OSD may have forgotten it.
+    pub(super) fn say_again(&self) {
         let mut state = self.state.borrow_mut();
         if matches!(*state, State::Waiting) {
             *state = State::Again;

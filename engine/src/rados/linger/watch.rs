@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Watch(WATCH) ──▶ held ──── every few seconds: PING ────▶ held
-//!                     │ new session or new primary: RECONNECT, generation + 1
+//!                     │ new session or new interval: RECONNECT, generation + 1
 //!                     └──── the OSD does not know it any more ──▶ lost: WatchNews::Lost, once
 //! ```
 
@@ -10,9 +10,8 @@ use super::{LingerEvent, Whereabouts};
 use crate::rados::core::Core;
 use crate::rados::error::OpError;
 use crate::rados::ioctx::IoCtx;
-use crate::rados::objecter::Place;
 use ringbd_proto::osd::{OsdOp, WatchAction, WatchEvent};
-use ringbd_proto::types::{Errno, GlobalId, OsdId};
+use ringbd_proto::types::{Errno, GlobalId};
 use ringbd_reactor::{Buf, Instant, SharedBuf, WaitQueue, now, spawn_detached};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -53,7 +52,7 @@ pub(super) struct Watching {
     cookie: u64,
     io: IoCtx,
     object: Vec<u8>,
-    osd: Whereabouts,
+    at: Whereabouts,
     /// How often it had to be said again.
     generation: Cell<u32>,
     /// The OSD has the watch.
@@ -74,7 +73,7 @@ impl Watch {
             cookie,
             io: io.clone(),
             object: object.to_vec(),
-            osd: Whereabouts::new(core, core.primary_of(io.place_of(object))),
+            at: Whereabouts::new(core, io.place_of(object)),
             generation: Cell::new(0),
             held: Cell::new(false),
             confirmed: Cell::new(now()),
@@ -89,7 +88,7 @@ impl Watch {
         watch.watching.confirmed.set(now());
         if watch.watching.generation.get() > 0 {
             // The session was a new one before the answer was heard.
-            watch.watching.say_again(core, watch.watching.osd());
+            watch.watching.say_again(core);
         }
         Ok(watch)
     }
@@ -153,12 +152,8 @@ impl Drop for Watch {
 }
 
 impl Watching {
-    pub(super) fn place(&self) -> Place {
-        self.io.place_of(&self.object)
-    }
-
-    pub(super) fn osd(&self) -> Option<OsdId> {
-        self.osd.get()
+    pub(super) fn at(&self) -> &Whereabouts {
+        &self.at
     }
 
     async fn say(&self, action: WatchAction, generation: u32) -> Result<(), OpError> {
@@ -170,8 +165,7 @@ impl Watching {
     }
 
     /// The OSD may have forgotten the watch: it is said again.
-    pub(super) fn say_again(self: &Rc<Watching>, core: &Rc<Core>, osd: Option<OsdId>) {
-        self.osd.set(osd);
+    pub(super) fn say_again(self: &Rc<Watching>, core: &Rc<Core>) {
         self.generation.set(self.generation.get() + 1);
         if !self.held.get() || core.check_alive().is_err() {
             return;
@@ -192,7 +186,13 @@ impl Watching {
         spawn_detached(async move {
             let said = watching.say(WatchAction::Ping, generation).await;
             watching.pinging.set(false);
-            watching.judge(generation, said);
+            // The OSD knows who watches, and not over which connection: an interval ended that our map does not have yet.
+            let unconnected = said == Err(OpError::Errno(Errno::ETIMEDOUT.number()));
+            if unconnected && generation == watching.generation.get() {
+                watching.say_again(watching.io.core());
+            } else {
+                watching.judge(generation, said);
+            }
         });
     }
 

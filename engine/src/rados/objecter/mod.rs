@@ -31,6 +31,7 @@ use ringbd_proto::osd::{
     Access, MOsdOp, OSD_OP, ObjectLocator, OpEntry, OpRequest, OsdFlags, OsdOpFront, Redirect, Sending,
     SnapContext,
 };
+use ringbd_proto::osdmap::Interval;
 use ringbd_proto::types::OsdId;
 use ringbd_reactor::{Buf, SharedBuf, now};
 use slab::Slab;
@@ -217,10 +218,15 @@ impl Core {
 
     /// The OSD that leads the placement group of an object, by the newest map.
     pub(super) fn primary_of(&self, place: Place) -> Option<OsdId> {
+        self.interval_of(place)?.mapping.acting_primary
+    }
+
+    /// The interval that the placement group of an object is in by the newest map; none if that does not place it.
+    pub(super) fn interval_of(&self, place: Place) -> Option<Rc<Interval>> {
         self.with_map(|map| {
             let mut placements = self.objecter.placements.borrow_mut();
             let (_, interval) = placements.of(map?, place).ok()?;
-            interval.mapping.acting_primary
+            Some(interval.clone())
         })
     }
 

@@ -245,7 +245,7 @@ pub enum OsdOp<'a, D> {
     },
     /// Sets the size.
     Truncate(u64),
-    /// Zeroes an extent; the object does not grow.
+    /// Zeroes an extent that is not empty. The object does not grow; where the extent reaches its end it is cut off.
     Zero(Extent),
     /// Removes the object.
     Delete,
