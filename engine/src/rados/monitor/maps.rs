@@ -110,6 +110,11 @@ impl Monitor {
         if have > had {
             self.subscriptions.borrow_mut().got();
             self.settle(&Ok(()));
+        } else if had.0 > 0 && message.fulls.iter().any(|(epoch, _)| *epoch <= had) {
+            let was_asked_for = self.subscriptions.borrow_mut().got_old(had);
+            if was_asked_for {
+                self.ask_for_maps();
+            }
         }
         if have < message.newest {
             // There is more, or what came could not be used.

@@ -43,6 +43,16 @@ impl Subscriptions {
         self.osdmap = Wanted::Whole;
     }
 
+    /// A whole map came that is no newer than `have`: who sent it is behind. True if one was asked for; the next newer one
+    /// is then wanted, because nobody sends what was asked for once a second time.
+    pub(super) fn got_old(&mut self, have: Epoch) -> bool {
+        let asked = self.osdmap == Wanted::Whole;
+        if asked {
+            self.osdmap = Wanted::From(Epoch(have.0 + 1));
+        }
+        asked
+    }
+
     /// A map came; one was asked for, and no more.
     pub(super) fn got(&mut self) {
         self.osdmap = Wanted::Nothing;
@@ -70,5 +80,28 @@ impl Subscriptions {
             Wanted::From(epoch) => u64::from(epoch.0),
         };
         Some(Subscription { what: "osdmap".into(), start, one_time: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The epochs of which the subscription asks for the OSDs' map.
+    fn asked(subscriptions: &Subscriptions) -> Vec<u64> {
+        let message = subscriptions.osdmap_only();
+        message.into_iter().flat_map(|message| message.what).map(|item| item.start).collect()
+    }
+
+    #[test]
+    fn a_monitor_that_is_behind_is_asked_for_what_comes_next() {
+        let mut subscriptions = Subscriptions::default();
+        assert_eq!(asked(&subscriptions), [0], "the first is asked for whole");
+        subscriptions.got();
+        subscriptions.want_whole();
+        assert!(!subscriptions.want_newer(Epoch(7)), "it was asked for already");
+        assert!(subscriptions.got_old(Epoch(7)), "it came, and is of epoch 6");
+        assert_eq!(asked(&subscriptions), [8]);
+        assert!(!subscriptions.got_old(Epoch(7)), "nothing is outstanding that such a map would answer");
     }
 }
