@@ -289,7 +289,7 @@ impl Core {
             return self.fenced();
         }
         self.rescan(step);
-        self.rewatch_moved();
+        self.rewatch_moved(step);
         for session in self.sessions() {
             session.look_at_map(self);
         }
@@ -306,6 +306,7 @@ impl Core {
         if self.shared.end_with(error.clone()) {
             tracing::error!(%error, addr = ?self.identity().addr(), "this client does no more I/O");
             self.shared.tell_all(|| Message::Over(error.clone()));
+            self.shared.ask_monitor(MonRequest::Over(error.clone()));
         }
     }
 

@@ -1,7 +1,8 @@
 //! What stays: watches on objects, and notifications that wait for their watchers.
 //!
-//! An OSD forgets who watches when the connection ends. So the rule: whatever lingers is said again when the session with its
-//! OSD is a new one, or when a map gives its placement group another primary.
+//! An OSD forgets over which connection a watcher is told, and who was notified, when the connection ends, and when the
+//! interval of the placement group does, also if it goes on to lead it. So the rule: whatever lingers is said again when the
+//! session with its OSD is a new one, and when a map ends the interval of its placement group.
 
 mod notify;
 mod watch;
@@ -12,9 +13,11 @@ pub use watch::{Notification, Watch, WatchNews};
 
 use super::core::Core;
 use super::error::OpError;
-use super::message::{CoreNo, Message};
+use super::message::{CoreNo, MapStep, Message};
+use super::objecter::Place;
 use super::shared::Shared;
 use ringbd_proto::osd::{MWatchNotify, WatchEvent};
+use ringbd_proto::osdmap::Interval;
 use ringbd_proto::types::{GlobalId, OsdId};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -40,21 +43,43 @@ impl Lingers {
     }
 }
 
-/// The OSD where something lingers: as long as it does, the connection there is needed.
+/// Where something lingers: as long as it does, the connection to that OSD is needed.
 struct Whereabouts {
     shared: Arc<Shared>,
+    place: Place,
     osd: Cell<Option<OsdId>>,
+    interval: RefCell<Option<Rc<Interval>>>,
+    /// The interval has ended in which it was said last.
+    owed: Cell<bool>,
 }
 
 impl Whereabouts {
-    fn new(core: &Core, osd: Option<OsdId>) -> Whereabouts {
-        let at = Whereabouts { shared: core.shared().clone(), osd: Cell::new(None) };
+    fn new(core: &Core, place: Place) -> Whereabouts {
+        let interval = core.interval_of(place);
+        let osd = interval.as_ref().and_then(|interval| interval.mapping.acting_primary);
+        let (at, interval) = (Cell::new(None), RefCell::new(interval));
+        let at =
+            Whereabouts { shared: core.shared().clone(), place, osd: at, interval, owed: Cell::new(false) };
         at.set(osd);
         at
     }
 
-    fn get(&self) -> Option<OsdId> {
+    fn osd(&self) -> Option<OsdId> {
         self.osd.get()
+    }
+
+    /// Looks at a new map. True if it has to be said again, at an OSD that leads the placement group.
+    fn look(&self, core: &Core, step: MapStep) -> bool {
+        let Some(now) = core.interval_of(self.place) else { return false };
+        let before = self.interval.replace(Some(now.clone()));
+        let ended = before.is_none_or(|before| before.ends(&now, self.place.hash));
+        self.owed.set(self.owed.get() || ended || step == MapStep::Jump);
+        let primary = now.mapping.acting_primary;
+        if primary.is_none() || !self.owed.take() {
+            return false;
+        }
+        self.set(primary);
+        true
     }
 
     fn set(&self, osd: Option<OsdId>) {
@@ -136,25 +161,12 @@ impl Core {
 
     /// The session with an OSD is a new one.
     pub(super) fn rewatch(self: &Rc<Core>, osd: OsdId) {
-        self.look_at_lingers(|at| at == Some(osd));
+        self.say_again_where(|at| at.osd() == Some(osd));
     }
 
-    /// The map changed: whose primary is another one now is said again.
-    pub(super) fn rewatch_moved(self: &Rc<Core>) {
-        let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
-        for watching in watches {
-            let primary = self.primary_of(watching.place());
-            if primary.is_some() && primary != watching.osd() {
-                watching.say_again(self, primary);
-            }
-        }
-        let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
-        for notifying in notifies {
-            let primary = self.primary_of(notifying.place());
-            if primary.is_some() && primary != notifying.osd() {
-                notifying.say_again(primary);
-            }
-        }
+    /// The map changed: what lingers where the interval has ended is said again.
+    pub(super) fn rewatch_moved(self: &Rc<Core>, step: MapStep) {
+        self.say_again_where(|at| at.look(self, step));
     }
 
     /// Asks the OSDs whether they have the watches of this core still.
@@ -164,21 +176,21 @@ impl Core {
     }
 
     /// The client is over: nobody tells it anything any more.
-    pub(super) fn lose_watches(&self, error: &OpError) {
+    pub(super) fn lose_lingers(&self, error: &OpError) {
         let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
         watches.iter().for_each(|watching| watching.lose(error.clone()));
+        let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
+        notifies.iter().for_each(|notifying| notifying.fail(error.clone()));
     }
 
-    fn look_at_lingers(self: &Rc<Core>, concerned: impl Fn(Option<OsdId>) -> bool) {
+    fn say_again_where(self: &Rc<Core>, concerned: impl Fn(&Whereabouts) -> bool) {
         let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
-        for watching in watches.into_iter().filter(|watching| concerned(watching.osd())) {
-            let osd = watching.osd();
-            watching.say_again(self, osd);
+        for watching in watches.into_iter().filter(|watching| concerned(watching.at())) {
+            watching.say_again();
         }
         let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
-        for notifying in notifies.into_iter().filter(|notifying| concerned(notifying.osd())) {
-            let osd = notifying.osd();
-            notifying.say_again(osd);
+        for notifying in notifies.into_iter().filter(|notifying| concerned(notifying.at())) {
+            notifying.say_again();
         }
     }
 }

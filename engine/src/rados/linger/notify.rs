@@ -3,9 +3,7 @@
 use super::{LingerEvent, Whereabouts};
 use crate::rados::error::OpError;
 use crate::rados::ioctx::IoCtx;
-use crate::rados::objecter::Place;
 use ringbd_proto::osd::{NotifyResponses, OsdOp, Watcher};
-use ringbd_proto::types::OsdId;
 use ringbd_reactor::{Buf, SharedBuf, WaitQueue};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,8 +29,7 @@ pub struct NotifyReply {
 
 /// The core's part of a notification.
 pub(super) struct Notifying {
-    place: Place,
-    osd: Whereabouts,
+    at: Whereabouts,
     state: RefCell<State>,
     something: WaitQueue,
 }
@@ -43,6 +40,8 @@ enum State {
     /// The OSD may have forgotten it.
     Again,
     Complete(LingerEvent),
+    /// The client is over.
+    Failed(OpError),
 }
 
 /// Takes a notification out of the core's table when it is over, or given up.
@@ -66,10 +65,8 @@ pub(in crate::rados) async fn notify(
 ) -> Result<NotifyOutcome, OpError> {
     let core = io.core();
     let cookie = core.lingers.cookie(core.no());
-    let place = io.place_of(object);
     let notifying = Rc::new(Notifying {
-        place,
-        osd: Whereabouts::new(core, core.primary_of(place)),
+        at: Whereabouts::new(core, io.place_of(object)),
         state: RefCell::new(State::Waiting),
         something: WaitQueue::new(),
     });
@@ -79,7 +76,7 @@ pub(in crate::rados) async fn notify(
     let payload = SharedBuf::from(Buf::from_slice(payload));
     loop {
         io.read_op(object, OsdOp::Notify { cookie, timeout_s, payload: payload.clone() }).await?;
-        if let Some(event) = notifying.end().await {
+        if let Some(event) = notifying.end().await? {
             return outcome(&event);
         }
     }
@@ -93,12 +90,8 @@ fn outcome(event: &LingerEvent) -> Result<NotifyOutcome, OpError> {
 }
 
 impl Notifying {
-    pub(super) fn place(&self) -> Place {
-        self.place
-    }
-
-    pub(super) fn osd(&self) -> Option<OsdId> {
-        self.osd.get()
+    pub(super) fn at(&self) -> &Whereabouts {
+        &self.at
     }
 
     pub(super) fn complete(&self, event: LingerEvent) {
@@ -106,8 +99,13 @@ impl Notifying {
         self.something.wake_one();
     }
 
-    pub(super) fn say_again(&self, osd: Option<OsdId>) {
-        self.osd.set(osd);
+    pub(super) fn fail(&self, error: OpError) {
+        *self.state.borrow_mut() = State::Failed(error);
+        self.something.wake_one();
+    }
+
+    /// The OSD may have forgotten it.
+    pub(super) fn say_again(&self) {
         let mut state = self.state.borrow_mut();
         if matches!(*state, State::Waiting) {
             *state = State::Again;
@@ -116,13 +114,14 @@ impl Notifying {
     }
 
     /// How it ended; none when it has to be said again.
-    async fn end(&self) -> Option<LingerEvent> {
+    async fn end(&self) -> Result<Option<LingerEvent>, OpError> {
         loop {
             let state = std::mem::replace(&mut *self.state.borrow_mut(), State::Waiting);
             match state {
                 State::Waiting => self.something.wait().await,
-                State::Again => return None,
-                State::Complete(event) => return Some(event),
+                State::Again => return Ok(None),
+                State::Complete(event) => return Ok(Some(event)),
+                State::Failed(error) => return Err(error),
             }
         }
     }

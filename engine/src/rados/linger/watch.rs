@@ -2,17 +2,15 @@
 //!
 //! ```text
 //!   Watch(WATCH) ──▶ held ──── every few seconds: PING ────▶ held
-//!                     │ new session or new primary: RECONNECT, generation + 1
+//!                     │ new session or new interval: RECONNECT, generation + 1
 //!                     └──── the OSD does not know it any more ──▶ lost: WatchNews::Lost, once
 //! ```
 
 use super::{LingerEvent, Whereabouts};
-use crate::rados::core::Core;
 use crate::rados::error::OpError;
-use crate::rados::ioctx::IoCtx;
-use crate::rados::objecter::Place;
+use crate::rados::ioctx::{IoCtx, Patience};
 use ringbd_proto::osd::{OsdOp, WatchAction, WatchEvent};
-use ringbd_proto::types::{Errno, GlobalId, OsdId};
+use ringbd_proto::types::{Errno, GlobalId};
 use ringbd_reactor::{Buf, Instant, SharedBuf, WaitQueue, now, spawn_detached};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -53,7 +51,7 @@ pub(super) struct Watching {
     cookie: u64,
     io: IoCtx,
     object: Vec<u8>,
-    osd: Whereabouts,
+    at: Whereabouts,
     /// How often it had to be said again.
     generation: Cell<u32>,
     /// The OSD has the watch.
@@ -74,7 +72,7 @@ impl Watch {
             cookie,
             io: io.clone(),
             object: object.to_vec(),
-            osd: Whereabouts::new(core, core.primary_of(io.place_of(object))),
+            at: Whereabouts::new(core, io.place_of(object)),
             generation: Cell::new(0),
             held: Cell::new(false),
             confirmed: Cell::new(now()),
@@ -89,7 +87,7 @@ impl Watch {
         watch.watching.confirmed.set(now());
         if watch.watching.generation.get() > 0 {
             // The session was a new one before the answer was heard.
-            watch.watching.say_again(core, watch.watching.osd());
+            watch.watching.say_again();
         }
         Ok(watch)
     }
@@ -153,27 +151,27 @@ impl Drop for Watch {
 }
 
 impl Watching {
-    pub(super) fn place(&self) -> Place {
-        self.io.place_of(&self.object)
-    }
-
-    pub(super) fn osd(&self) -> Option<OsdId> {
-        self.osd.get()
+    pub(super) fn at(&self) -> &Whereabouts {
+        &self.at
     }
 
     async fn say(&self, action: WatchAction, generation: u32) -> Result<(), OpError> {
+        // Nobody waits for what keeps a watch, and that an OSD is slow is no reason to lose it.
+        let patience = match action {
+            WatchAction::Watch | WatchAction::Unwatch => Patience::Limited,
+            WatchAction::Reconnect | WatchAction::Ping => Patience::Endless,
+        };
         // 0: as long as the OSD gives a watcher that does not say.
         let limit = self.io.core().config().watch_timeout.map_or(0, |limit| limit.as_secs());
         let timeout_s = u32::try_from(limit).unwrap_or(u32::MAX);
         let op = OsdOp::Watch { cookie: self.cookie, action, generation, timeout_s };
-        self.io.write_op_without_snaps(&self.object, op).await.map(drop)
+        self.io.write_op_without_snaps(&self.object, op, patience).await.map(drop)
     }
 
     /// The OSD may have forgotten the watch: it is said again.
-    pub(super) fn say_again(self: &Rc<Watching>, core: &Rc<Core>, osd: Option<OsdId>) {
-        self.osd.set(osd);
+    pub(super) fn say_again(self: &Rc<Watching>) {
         self.generation.set(self.generation.get() + 1);
-        if !self.held.get() || core.check_alive().is_err() {
+        if !self.held.get() || self.io.core().check_alive().is_err() {
             return;
         }
         let (watching, generation) = (self.clone(), self.generation.get());
@@ -196,11 +194,13 @@ impl Watching {
         });
     }
 
-    fn judge(&self, generation: u32, said: Result<(), OpError>) {
+    fn judge(self: &Rc<Watching>, generation: u32, said: Result<(), OpError>) {
         match said {
             Ok(()) => self.confirmed.set(now()),
             // An answer to what was said before a newer reconnect says nothing about that.
             Err(_) if generation != self.generation.get() => {}
+            // The OSD knows the watcher, and not over which connection to tell it: its map may be newer than ours.
+            Err(OpError::Errno(errno)) if errno == Errno::ETIMEDOUT.number() => self.say_again(),
             Err(OpError::Errno(errno)) if errno == Errno::ENOENT.number() => {
                 self.lose(OpError::Errno(Errno::ENOTCONN.number()));
             }

@@ -26,6 +26,8 @@ pub(in crate::rados) enum MonRequest {
     Version { what: &'static str, reply: oneshot::Sender<Result<u64, OpError>> },
     /// A change to a pool.
     PoolOp { pool: PoolId, change: PoolChange<'static>, reply: oneshot::Sender<Result<PoolOutcome, OpError>> },
+    /// The client can do nothing any more, for this reason.
+    Over(OpError),
     /// How the session is.
     Status(oneshot::Sender<MonitorsStatus>),
     /// The client ends.
@@ -75,7 +77,7 @@ impl Question {
         }
     }
 
-    fn fail(self, error: OpError) {
+    pub(super) fn fail(self, error: OpError) {
         // Who does not wait any more does not want to know.
         match self {
             Question::Command { reply, .. } => drop(reply.send(Err(error))),
@@ -112,10 +114,10 @@ impl Requests {
         self.pending.retain(|_, question| question.is_wanted());
     }
 
-    /// The client ends.
-    pub(super) fn fail_all(&mut self) {
+    /// The client ends: nothing of it is answered any more.
+    pub(super) fn fail_all(&mut self, error: &OpError) {
         for question in std::mem::take(&mut self.pending).into_values() {
-            question.fail(OpError::Closed);
+            question.fail(error.clone());
         }
     }
 }

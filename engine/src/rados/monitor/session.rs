@@ -89,6 +89,9 @@ impl Monitor {
     }
 
     fn ask(&self, question: Question) {
+        if let Err(error) = self.core.check_alive() {
+            return question.fail(error);
+        }
         let tid = self.requests.borrow_mut().insert(question);
         if let Some(session) = &*self.session.borrow() {
             self.send_question(&session.connection, tid);

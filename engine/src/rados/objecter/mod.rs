@@ -30,7 +30,7 @@ use ringbd_proto::osd::{
     Access, MOsdOp, OSD_OP, ObjectLocator, OpEntry, OpRequest, OsdFlags, OsdOpFront, Redirect, Sending,
     SnapContext,
 };
-use ringbd_proto::types::OsdId;
+use ringbd_proto::osdmap::Interval;
 use ringbd_reactor::{Buf, Instant, SharedBuf};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -209,12 +209,11 @@ impl Core {
         })
     }
 
-    /// The OSD that leads the placement group of an object, by the newest map.
-    pub(super) fn primary_of(&self, place: Place) -> Option<OsdId> {
+    /// The interval in which the placement group of an object is, by the newest map.
+    pub(super) fn interval_of(&self, place: Place) -> Option<Rc<Interval>> {
         self.with_map(|map| {
             let mut placements = self.objecter.placements.borrow_mut();
-            let (_, interval) = placements.of(map?, place).ok()?;
-            interval.mapping.acting_primary
+            placements.of(map?, place).ok().map(|(_, interval)| interval.clone())
         })
     }
 

@@ -125,7 +125,7 @@ impl Core {
             }
             self.finish(slot, Err(error.clone()));
         }
-        self.lose_watches(error);
+        self.lose_lingers(error);
     }
 
     /// Whether an operation waits here for a map.

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
     let mut wait = core.config().initial_backoff;
     while !session.ended.get() {
-        if session.resting.get() {
+        if session.resting.get() || core.check_alive().is_err() {
             session.news.wait().await;
             continue;
         }
