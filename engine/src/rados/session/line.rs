@@ -80,7 +80,7 @@ async fn use_it(
     let fault = incoming.run(&connection, &mut arrivals).await;
     session.suspend();
     session.statistics.disconnected(&fault);
-    let in_flight = session.in_flight.borrow().len();
+    let in_flight = session.pending.borrow().in_flight().len();
     tracing::info!(osd = session.osd.0, %addr, core = %core.no(), in_flight, reason = %fault, "the connection ended");
 }
 
