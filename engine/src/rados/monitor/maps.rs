@@ -116,11 +116,9 @@ impl Monitor {
                 self.ask_for_maps();
             }
         }
-        if have < message.newest {
-            // There is more, or what came could not be used.
-            self.want_map_after(have);
-        }
-        if self.needs_every_map() {
+        // There is more, or what came could not be used; or more than what came was asked for.
+        let more = have < message.newest || self.subscriptions.borrow().is_short(have);
+        if more || self.needs_every_map() {
             self.want_map_after(have);
         }
     }

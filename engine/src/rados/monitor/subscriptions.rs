@@ -13,6 +13,8 @@ pub(super) struct Subscriptions {
     pub(super) monmap: Epoch,
     /// What is wanted of the OSDs' map.
     osdmap: Wanted,
+    /// The newest epoch that somebody waits for. A monitor that is behind sends an older one, and no more.
+    awaited: Epoch,
 }
 
 /// What is wanted of the OSDs' map.
@@ -28,6 +30,16 @@ enum Wanted {
 }
 
 impl Subscriptions {
+    /// Somebody waits for that epoch.
+    pub(super) fn wait_for(&mut self, epoch: Epoch) {
+        self.awaited = self.awaited.max(epoch);
+    }
+
+    /// Whether somebody waits for a newer map than `have`.
+    pub(super) fn is_short(&self, have: Epoch) -> bool {
+        have < self.awaited
+    }
+
     /// A newer map than `have` is wanted. False if that was said already.
     pub(super) fn want_newer(&mut self, have: Epoch) -> bool {
         let wanted = Wanted::From(Epoch(have.0 + 1));

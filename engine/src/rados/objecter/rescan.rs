@@ -77,7 +77,10 @@ impl Core {
         {
             let mut ops = self.objecter.ops.borrow_mut();
             // Who dropped its future, or was moved by a map since, does not want it.
-            let wants = |op: &&mut Op| op.id == id && matches!(op.state, OpState::WithOsd(_));
+            let wants = |op: &&mut Op| {
+                let waits = op.id == id && matches!(op.state, OpState::WithOsd(_));
+                waits && op.is_of_this_round(answer.attempt)
+            };
             let op = ops.get_mut(id.slot()).filter(wants);
             match op {
                 Some(op) if op.front.is_none() => op.front = Some(front),

@@ -86,6 +86,7 @@ impl Arrivals {
             data_bytes,
         );
         let answer = Answer {
+            attempt: submission.sending.attempt,
             result: reply.result,
             user_version: reply.user_version,
             version: reply.version,
