@@ -44,6 +44,8 @@ pub(super) struct Load {
 struct Progress {
     /// Cores whose lanes are through.
     through: usize,
+    /// Cores that have nothing left.
+    empty: usize,
     /// Cores that are done.
     over: usize,
     going: BTreeMap<u64, String>,
@@ -189,8 +191,16 @@ impl Load {
             }
             sleep(Duration::from_millis(200)).await;
         };
+        {
+            let mut progress = self.progress();
+            progress.resends += moved;
+            progress.empty += 1;
+        }
+        // Others may need connections of this core until they are done too.
+        while self.progress().empty < self.plan.cores {
+            sleep(Duration::from_millis(200)).await;
+        }
         self.end(begun);
-        self.progress().resends += moved;
     }
 
     /// The client can do nothing any more: what of it is under way must end at once.

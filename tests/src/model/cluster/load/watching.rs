@@ -34,9 +34,8 @@ impl Lane {
         while !self.is_over() && !self.load.progress().notified_out {
             match self.begin_to_watch().await {
                 Some(watch) => {
-                    if let Some(watch) = self.hear_out(watch, slow, &mut random).await {
-                        self.end_watch(watch).await;
-                    }
+                    self.hear_out(&watch, slow, &mut random).await;
+                    self.end_watch(watch).await;
                 }
                 None => sleep(LOOK_INTERVAL).await,
             }
@@ -60,9 +59,9 @@ impl Lane {
         Watcher { client: self.load.client.global_id(), cookie: watch.cookie() }
     }
 
-    /// Listens until nobody notifies any more: then it gives the watch back, unless that was lost.
-    async fn hear_out(&self, watch: Rc<Watch>, slow: bool, random: &mut fastrand::Rng) -> Option<Rc<Watch>> {
-        let me = self.me(&watch);
+    /// Listens until nobody notifies any more, or the watch is lost.
+    async fn hear_out(&self, watch: &Rc<Watch>, slow: bool, random: &mut fastrand::Rng) {
+        let me = self.me(watch);
         let mut untold = Duration::ZERO;
         loop {
             match timeout(LOOK_INTERVAL, watch.next()).await {
@@ -75,10 +74,7 @@ impl Lane {
                         drop(watch.ack(&notification, ANSWER).await);
                     });
                 }
-                Ok(WatchNews::Lost(error)) => {
-                    self.lost(me, &error);
-                    return None;
-                }
+                Ok(WatchNews::Lost(error)) => return self.lost(me, &error),
                 Err(Elapsed) => {}
             }
             let watches = self.load.shared.with(|state| state.watchers.has(WATCHED, me));
@@ -88,11 +84,10 @@ impl Lane {
             };
             untold = if watches || !mended { Duration::ZERO } else { untold + LOOK_INTERVAL };
             if untold > TOLD_WITHIN {
-                self.violation("a watch is lost, and the watcher was not told".to_owned());
-                return None;
+                return self.violation("a watch is lost, and the watcher was not told".to_owned());
             }
             if out && watches {
-                return Some(watch);
+                return;
             }
         }
     }
