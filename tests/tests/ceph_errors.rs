@@ -382,7 +382,7 @@ fn secure_mode_where_only_checksums_are_allowed() {
 fn a_clock_that_is_wrong_is_named() {
     let lag = Duration::from_secs(30 * 86_400);
     let (_dir, conf, _served) = model(ConMode::Crc, |served| {
-        served.shared.with(|state| state.monitors_lag = lag);
+        served.shared.with(|state| state.manners.clock_lag = lag);
     });
     let stat = ["rados", "-p", "data", "stat", "object"];
     let parts = [

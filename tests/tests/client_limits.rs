@@ -9,7 +9,7 @@ mod world;
 use ringbd::Buf;
 use ringbd::rados::{Cluster, IoCtx, Need, OpError, Rados};
 use ringbd_reactor::{now, sleep, spawn};
-use ringbd_tests::model::maps::change;
+use ringbd_tests::model::maps::{DATA, change};
 use ringbd_tests::model::state::InFlight;
 use std::time::Duration;
 use world::{Calls, Log, Manner, SECOND, SOON, Small, assert_about};
@@ -41,7 +41,7 @@ fn most_in_flight(small: &Small) -> InFlight {
 fn no_more_than_objecter_inflight_ops_are_in_flight() {
     for (limit, ops) in [("1", 1), ("7", 7), ("0", 60)] {
         let small = Small::running(3);
-        small.shared.with(|state| state.answer_delay = Duration::from_millis(200));
+        small.shared.with(|state| state.manners.answer_delay = Duration::from_millis(200));
         small.with_client(&[("objecter_inflight_ops", limit)], async |rados| {
             let began = now();
             put_all(rados, 60, 100).await;
@@ -57,7 +57,7 @@ fn no_more_than_objecter_inflight_ops_are_in_flight() {
 #[test]
 fn no_more_than_objecter_inflight_op_bytes_are_in_flight() {
     let small = Small::running(3);
-    small.shared.with(|state| state.answer_delay = Duration::from_millis(200));
+    small.shared.with(|state| state.manners.answer_delay = Duration::from_millis(200));
     small.with_client(&[("objecter_inflight_op_bytes", "10000")], async |rados| {
         put_all(rados, 40, 3000).await;
     });
@@ -74,7 +74,7 @@ fn no_more_than_objecter_inflight_op_bytes_are_in_flight() {
 fn cores_share_the_limits_and_count_what_they_did() {
     for (cores, limit, most) in [(3, "8", 8), (3, "2", 3)] {
         let small = Small::running(3);
-        small.shared.with(|state| state.answer_delay = Duration::from_millis(200));
+        small.shared.with(|state| state.manners.answer_delay = Duration::from_millis(200));
         small.with_cores(&[("objecter_inflight_ops", limit)], cores, async |rados, seats| {
             let others: Vec<_> = seats
                 .into_iter()
@@ -318,7 +318,7 @@ fn reconnects_wait_from_ms_initial_backoff_to_ms_max_backoff() {
 fn who_waits_for_room_is_told_so() {
     Log::of(|log| {
         let small = Small::running(2);
-        small.shared.publish(|map, incremental| change::full(map, incremental, true));
+        small.shared.publish(|map, incremental| change::full(map, incremental, DATA, true));
         small.with_client(&[], async |rados| {
             let io = rados.pool("data").await.unwrap();
             let write = spawn({
@@ -340,7 +340,7 @@ fn who_waits_for_room_is_told_so() {
                 3,
                 "once more each time that the wait has doubled"
             );
-            small.shared.publish(|map, incremental| change::full(map, incremental, false));
+            small.shared.publish(|map, incremental| change::full(map, incremental, DATA, false));
             write.await.unwrap();
             sleep(30 * SECOND).await;
             assert_eq!(log.lines(&[]).len(), 3);

@@ -311,6 +311,7 @@ impl Core {
         if self.shared.end_with(error.clone()) {
             tracing::error!(%error, addr = ?self.identity().addr(), "this client does no more I/O");
             self.shared.tell_all(|| Message::Over(error.clone()));
+            self.shared.ask_monitor(MonRequest::Over(error.clone()));
         }
     }
 

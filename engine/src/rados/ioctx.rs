@@ -21,6 +21,15 @@ use std::time::Duration;
 /// An operation of a list, with its bulk data in a shared buffer.
 pub type Operation<'a> = OpEntry<'a, SharedBuf>;
 
+/// Whether an operation heeds `rados_osd_op_timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Somebody waits for it, who wants to know.
+    Limited,
+    /// It has all the time.
+    Endless,
+}
+
 /// A pool, on one core. Clones can be set differently.
 #[derive(Clone)]
 pub struct IoCtx {
@@ -163,10 +172,18 @@ impl IoCtx {
         &self,
         object: &[u8],
         op: OsdOp<'_, SharedBuf>,
+        patience: Patience,
     ) -> Result<OpReply, OpError> {
         let access = Access::Write { snapc: &SnapContext::NONE, mtime: Utime::from(unix_time()) };
-        let flags = self.flags | OsdFlags::FULL_TRY;
-        self.operate(object, access, &[op.into()], flags, None).await.map(OpReply::new)?.ok()
+        let (locator, hash) = (&self.locator, self.locator.hash_of(object));
+        let (ops, flags) = ([op.into()], self.flags | OsdFlags::FULL_TRY);
+        let request = Request { locator, name: object, hash, access, ops: &ops, flags, landing: None };
+        let operation = self.core.operate(request);
+        let answer = match patience {
+            Patience::Limited => self.within_limit(operation).await,
+            Patience::Endless => operation.await,
+        };
+        answer.map(OpReply::new)?.ok()
     }
 
     // Single operations.

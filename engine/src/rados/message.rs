@@ -80,6 +80,8 @@ pub(super) struct Submission {
 /// What became of an operation.
 #[derive(Debug)]
 pub(super) struct Answer {
+    /// Which attempt it answers.
+    pub(super) attempt: i32,
     /// 0 or more, or a negative errno.
     pub(super) result: i32,
     /// The object's version, as users count them.

@@ -44,6 +44,8 @@ pub(super) trait Daemon: 'static {
 /// A connection that stands.
 pub(super) struct Link<S> {
     pub(super) global_id: GlobalId,
+    /// The client's own address, by which it is fenced.
+    pub(super) addr: EntityAddr,
     pub(super) session: RefCell<S>,
     stream: TcpStream,
     outgoing: RefCell<Outgoing>,
@@ -161,8 +163,10 @@ async fn session<D: Daemon>(
         }
     };
     send(&stream, handshake.take_output()).await?;
+    let addr = *accepted.client.addrs.0.first().expect("the handshake refuses who has no address");
     let link = Rc::new(Link {
         global_id: accepted.global_id,
+        addr,
         session: RefCell::default(),
         stream,
         outgoing: RefCell::new(Outgoing {
@@ -184,8 +188,9 @@ async fn session<D: Daemon>(
             sleep_until(until).await;
         }
         goes_on = match received {
-            Some(Ok(bytes)) => read(daemon, &link, &mut reader, &bytes),
-            Some(Err(_)) | None => false,
+            // What a connection brought that another has replaced counts no more.
+            Some(Ok(bytes)) if !link.has_ended() => read(daemon, &link, &mut reader, &bytes),
+            Some(_) | None => false,
         };
     }
     link.end();

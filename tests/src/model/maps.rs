@@ -3,16 +3,24 @@
 use ringbd_proto::codec::Encoder;
 use ringbd_proto::crush::{Algorithm, Bucket, ChooseOrder, CrushMap, CrushParts, Rule, Step, Workspace};
 use ringbd_proto::osdmap::{
-    Incremental, MapFlags, OsdMap, OsdState, Pool, PoolFlags, Release, WEIGHT_IN, stable_mod,
+    Incremental, MapFlags, OsdMap, OsdState, PgMapping, Pool, PoolFlags, PoolKind, Release, WEIGHT_IN,
+    stable_mod,
 };
-use ringbd_proto::types::{EntityAddrVec, Epoch, Fsid, OsdId, PgId, PoolId};
+use ringbd_proto::types::{EntityAddrVec, Epoch, Fsid, OsdId, PgId, PoolId, SpgId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The pool that tests write to.
 pub const DATA: PoolId = PoolId(1);
-/// A pool that may be deleted.
-pub const OTHER: PoolId = PoolId(2);
+/// An erasure-coded pool that tests write to.
+pub const CODED: PoolId = PoolId(2);
+/// What the pool is called that may be deleted, and made again under another number.
+pub const OTHER: &str = "other";
+/// Its first number.
+const FIRST_OTHER: PoolId = PoolId(3);
+
+/// More hashes than any pool here has placement groups, and all that matters of a hash.
+const HASHES: u32 = 64;
 
 /// Encoded epochs.
 pub type Blobs<'a> = Vec<(Epoch, &'a [u8])>;
@@ -22,10 +30,30 @@ pub type Blobs<'a> = Vec<(Epoch, &'a [u8])>;
 pub struct Epochal {
     /// The map.
     pub map: Arc<OsdMap>,
-    full: Vec<u8>,
+    whole: Vec<u8>,
     incremental: Vec<u8>,
-    /// By placement group: who leads it, and since when without a break.
-    leads: BTreeMap<PgId, (Option<OsdId>, Epoch)>,
+    leads: BTreeMap<PgId, Lead>,
+    /// By pool: the last epoch in which there was no room.
+    full: BTreeMap<PoolId, Epoch>,
+}
+
+/// Who leads a placement group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// The OSD, and the shard that it has of the group.
+    pub osd: Option<(OsdId, SpgId)>,
+    /// Since when without a break.
+    pub since: Epoch,
+    /// Since when the whole group is as it is. When it changes, OSDs forget who watches, and who was notified.
+    pub interval: Epoch,
+    mapping: PgMapping,
+}
+
+impl Lead {
+    /// Whether it is that OSD, for that shard.
+    pub fn is(&self, osd: OsdId, spg: SpgId) -> bool {
+        self.osd == Some((osd, spg))
+    }
 }
 
 /// All epochs, from 1.
@@ -61,21 +89,27 @@ impl Maps {
         &self.epochs[epoch.0 as usize - 1]
     }
 
-    /// Who leads a placement group in an epoch, and since when; none if there is no such group.
-    pub fn lead(&self, epoch: Epoch, pg: PgId) -> Option<(Option<OsdId>, Epoch)> {
-        self.at(epoch).leads.get(&pg).copied()
+    /// Who leads a placement group in an epoch; none if there is no such group.
+    pub fn lead(&self, epoch: Epoch, pg: PgId) -> Option<&Lead> {
+        self.at(epoch).leads.get(&pg)
+    }
+
+    /// The last epoch up to that one in which a pool had no room.
+    pub fn last_full(&self, epoch: Epoch, pool: PoolId) -> Epoch {
+        self.at(epoch).full.get(&pool).copied().unwrap_or_default()
     }
 
     /// The placement groups that an OSD leads in an epoch, and since when.
     pub fn led_by(&self, epoch: Epoch, osd: OsdId) -> impl Iterator<Item = (PgId, Epoch)> + '_ {
         let leads = self.at(epoch).leads.iter();
-        leads.filter(move |(_, (lead, _))| *lead == Some(osd)).map(|(pg, (_, since))| (*pg, *since))
+        let its = move |lead: &Lead| lead.osd.is_some_and(|(lead, _)| lead == osd);
+        leads.filter(move |(_, lead)| its(lead)).map(|(pg, lead)| (*pg, lead.since))
     }
 
     /// What brings who has `have` up to `to`: incrementals if they are there, else a whole map.
     pub fn steps(&self, have: Epoch, to: Epoch) -> (Blobs<'_>, Blobs<'_>) {
         if have.0 == 0 || have.0 + 1 < self.oldest().0 {
-            return (Vec::new(), vec![(to, &self.at(to).full[..])]);
+            return (Vec::new(), vec![(to, &self.at(to).whole[..])]);
         }
         let next = (have.0 + 1..=to.0).map(Epoch);
         (next.map(|epoch| (epoch, &self.at(epoch).incremental[..])).collect(), Vec::new())
@@ -84,18 +118,19 @@ impl Maps {
     /// Begins with an empty map.
     pub fn begin(fsid: Fsid, osds: usize, size: u8, pg_num: u32) -> Maps {
         let mut maps = Maps::default();
-        let pools = BTreeMap::from([(DATA, pg_num), (OTHER, 4)]);
-        let pool = |pg_num| Arc::new(Pool::replicated(size, pg_num));
+        let coded = coded_pool(size, pg_num.div_ceil(2));
+        let (data, other) = (Pool::replicated(size, pg_num), other_pool());
+        let pools = [(DATA, "data", data), (CODED, "coded", coded), (FIRST_OTHER, OTHER, other)];
         let count = i32::try_from(osds).expect("few OSDs are made");
         let change = Incremental {
             fsid,
             epoch: Epoch(1),
             crush: Some(Arc::new(crush(count))),
             flags: Some(MapFlags::SORT_BITWISE),
-            pool_max: Some(2),
+            pool_max: Some(3),
             max_osd: Some(osds),
-            new_pools: pools.into_iter().map(|(id, pg_num)| (id, pool(pg_num))).collect(),
-            new_pool_names: [(DATA, "data".to_owned()), (OTHER, "other".to_owned())].into(),
+            new_pool_names: pools.iter().map(|(id, name, _)| (*id, (*name).to_owned())).collect(),
+            new_pools: pools.into_iter().map(|(id, _, pool)| (id, Arc::new(pool))).collect(),
             new_state: (0..count).map(|osd| (OsdId(osd), OsdState::EXISTS)).collect(),
             new_weight: (0..count).map(|osd| (OsdId(osd), WEIGHT_IN)).collect(),
             require_osd_release: Some(Release::PACIFIC),
@@ -117,36 +152,70 @@ impl Maps {
     fn push(&mut self, before: &OsdMap, change: &Incremental) {
         let map = before.apply(change).expect("what the model publishes applies");
         let leads = self.leads(&map);
-        let (full, incremental) = (Encoder::to_vec(|e| map.encode(e)), Encoder::to_vec(|e| change.encode(e)));
-        self.epochs.push(Epochal { map: Arc::new(map), full, incremental, leads });
+        let mut full = self.epochs.last().map_or_else(BTreeMap::new, |before| before.full.clone());
+        let now = map.pools().filter(|(_, pool)| {
+            map.flags().has(MapFlags::FULL) || pool.flags.has(PoolFlags::FULL | PoolFlags::FULL_QUOTA)
+        });
+        full.extend(now.map(|(id, _)| (id, map.epoch())));
+        let (whole, incremental) =
+            (Encoder::to_vec(|e| map.encode(e)), Encoder::to_vec(|e| change.encode(e)));
+        self.epochs.push(Epochal { map: Arc::new(map), whole, incremental, leads, full });
     }
 
-    fn leads(&self, map: &OsdMap) -> BTreeMap<PgId, (Option<OsdId>, Epoch)> {
+    fn leads(&self, map: &OsdMap) -> BTreeMap<PgId, Lead> {
         let mut workspace = Workspace::default();
         let mut leads = BTreeMap::new();
         for (id, pool) in map.pools() {
-            let before = self.epochs.last();
-            let former_pg_num = before.and_then(|before| before.map.pool(id)).map_or(0, |pool| pool.pg_num);
+            let former = self.epochs.last().and_then(|before| before.map.pool(id));
             for pg in (0..pool.pg_num).map(|seed| PgId { pool: id, seed }) {
-                let placed = map.place(pg, &mut workspace).expect("the model's map places everything");
-                let known = before.and_then(|before| before.leads.get(&pg));
-                // A group that is divided begins anew.
-                let splits =
-                    (former_pg_num..pool.pg_num).any(|new| stable_mod(new, former_pg_num) == pg.seed);
-                let since = match known {
-                    Some((lead, since)) if *lead == placed.acting_primary && !splits => *since,
-                    Some(_) | None => map.epoch(),
-                };
-                leads.insert(pg, (placed.acting_primary, since));
+                let mapping = map.place(pg, &mut workspace).expect("the model's map places everything");
+                let known = self.epochs.last().and_then(|before| before.leads.get(&pg));
+                // A group that is divided or joined begins anew, and so does one that is about to be.
+                let known = known.filter(|_| {
+                    former.is_some_and(|former| {
+                        members(former.pg_num, pg) == members(pool.pg_num, pg)
+                            && members(former.pg_num_pending, pg) == members(pool.pg_num_pending, pg)
+                    })
+                });
+                let osd = mapping.acting_primary.map(|osd| (osd, mapping.spg(pg)));
+                let same_lead = known.filter(|known| known.osd == osd);
+                let same_interval = known.filter(|known| known.mapping == mapping);
+                let since = same_lead.map_or(map.epoch(), |known| known.since);
+                let interval = same_interval.map_or(map.epoch(), |known| known.interval);
+                leads.insert(pg, Lead { osd, since, interval, mapping });
             }
         }
         leads
     }
 }
 
+/// The hashes whose objects lie in a placement group, one bit each.
+fn members(pg_num: u32, pg: PgId) -> u64 {
+    (0..HASHES).filter(|hash| stable_mod(*hash, pg_num) == pg.seed).fold(0, |all, hash| all | 1 << hash)
+}
+
+/// A pool that may be deleted.
+fn other_pool() -> Pool {
+    Pool::replicated(2, 4)
+}
+
+/// An erasure-coded pool.
+fn coded_pool(size: u8, pg_num: u32) -> Pool {
+    Pool {
+        kind: PoolKind::Erasure,
+        crush_rule: 1,
+        flags: PoolFlags::HASH_PS_POOL | PoolFlags::EC_OVERWRITES,
+        stripe_width: 8192,
+        ..Pool::replicated(size, pg_num)
+    }
+}
+
 /// The changes that tests make.
 pub mod change {
-    use super::{Arc, DATA, EntityAddrVec, Incremental, MapFlags, OsdId, OsdMap, OsdState, Pool, PoolFlags};
+    use super::{
+        Arc, EntityAddrVec, FIRST_OTHER, Incremental, MapFlags, OTHER, OsdId, OsdMap, OsdState, Pool,
+        PoolFlags, PoolId, other_pool,
+    };
 
     /// An OSD comes up at an address.
     pub fn up(change: &mut Incremental, osd: OsdId, addrs: EntityAddrVec) {
@@ -160,16 +229,16 @@ pub mod change {
         }
     }
 
-    /// Changes the pool of the data.
-    pub fn pool(map: &OsdMap, change: &mut Incremental, with: impl FnOnce(Pool) -> Pool) {
-        let before = map.pool(DATA).expect("the pool of the data is never deleted");
+    /// Changes a pool that is never deleted.
+    pub fn pool(map: &OsdMap, change: &mut Incremental, id: PoolId, with: impl FnOnce(Pool) -> Pool) {
+        let before = map.pool(id).expect("the pools of the data are never deleted");
         let after = Pool { last_change: change.epoch, ..with((**before).clone()) };
-        change.new_pools.insert(DATA, Arc::new(after));
+        change.new_pools.insert(id, Arc::new(after));
     }
 
-    /// The pool of the data is full, or not any more.
-    pub fn full(map: &OsdMap, change: &mut Incremental, full: bool) {
-        pool(map, change, |pool| {
+    /// A pool is full, or not any more.
+    pub fn full(map: &OsdMap, change: &mut Incremental, id: PoolId, full: bool) {
+        pool(map, change, id, |pool| {
             let flags = if full { pool.flags | PoolFlags::FULL } else { pool.flags.without(PoolFlags::FULL) };
             Pool { flags, ..pool }
         });
@@ -180,9 +249,26 @@ pub mod change {
         let both = MapFlags::PAUSE_READS | MapFlags::PAUSE_WRITES;
         change.flags = Some(if paused { map.flags() | both } else { map.flags().without(both) });
     }
+
+    /// The other pool is deleted, if it is there.
+    pub fn delete_other(map: &OsdMap, change: &mut Incremental) {
+        change.old_pools.extend(map.pool_named(OTHER));
+    }
+
+    /// The other pool is made, under a new number, if it is not there.
+    pub fn make_other(map: &OsdMap, change: &mut Incremental) {
+        if map.pool_named(OTHER).is_some() {
+            return;
+        }
+        // No other epoch has given this number away.
+        let id = PoolId(FIRST_OTHER.0 + i64::from(change.epoch.0));
+        change.pool_max = i32::try_from(id.0).ok();
+        change.new_pools.insert(id, Arc::new(other_pool()));
+        change.new_pool_names.insert(id, OTHER.to_owned());
+    }
 }
 
-/// One root with all OSDs, and a rule that picks OSDs of it.
+/// One root with all OSDs, and two rules that pick OSDs of it: for copies, and for shards, which keep their places.
 fn crush(osds: i32) -> CrushMap {
     let root = Bucket {
         type_id: 1,
@@ -191,22 +277,26 @@ fn crush(osds: i32) -> CrushMap {
         items: (0..osds).collect(),
         algorithm: Algorithm::Straw2 { weights: vec![WEIGHT_IN; osds.unsigned_abs() as usize] },
     };
-    let choose = Step::Choose { order: ChooseOrder::Firstn, leaf: false, count: 0, type_id: 0 };
-    let rule = Rule {
-        ruleset: 0,
-        pool_type: 1,
-        min_size: 1,
-        max_size: 10,
-        steps: vec![Step::Take(-1), choose, Step::Emit],
+    let rule = |kind: PoolKind, ruleset, order| {
+        let choose = Step::Choose { order, leaf: false, count: 0, type_id: 0 };
+        Some(Rule {
+            ruleset,
+            pool_type: kind.number(),
+            min_size: 1,
+            max_size: 10,
+            steps: vec![Step::Take(-1), choose, Step::Emit],
+        })
     };
+    let copies = rule(PoolKind::Replicated, 0, ChooseOrder::Firstn);
+    let shards = rule(PoolKind::Erasure, 1, ChooseOrder::Indep);
     let parts = CrushParts {
         buckets: vec![Some(root)],
-        rules: vec![Some(rule)],
+        rules: vec![copies, shards],
         type_names: [(0, "osd".to_owned()), (1, "root".to_owned())].into(),
         item_names: std::iter::once((-1, "default".to_owned()))
             .chain((0..osds).map(|osd| (osd, format!("osd.{osd}"))))
             .collect(),
-        rule_names: [(0, "replicated".to_owned())].into(),
+        rule_names: [(0, "replicated".to_owned()), (1, "erasure".to_owned())].into(),
         ..CrushParts::default()
     };
     CrushMap::new(parts).expect("one bucket of OSDs has no faults")

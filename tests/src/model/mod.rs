@@ -6,25 +6,32 @@
 //! | module | what |
 //! |---|---|
 //! | `state` | what all daemons know: maps, keys, the truth about objects, and what was found wrong |
-//! | `maps` | the OSDs' map, epoch by epoch |
-//! | `truth` | the objects, and which operations were applied to them |
-//! | `link` | one accepted connection |
-//! | `monitor`, `osd` | the daemons; `watches` is an OSD's part in watch and notify, `peering` when it is not ready |
+//! | `maps` | the OSDs' map, epoch by epoch; `mapshare` how daemons hand it on |
+//! | `truth` | the objects, and which operations were applied to them; `watchers` who watches them |
+//! | `manners` | how slow, busy and far behind the daemons are; `census` counts what happened |
+//! | `link` | one accepted connection; `logins` who is let in |
+//! | `monitor`, `osd` | the daemons; `operations`, `watches`, `peering` are an OSD's parts in these |
 //! | `serve` | a cluster in the real world |
 //! | `cluster` | a simulation of all of it |
 //!
 //! The rule: there is one truth, as if replication were perfect and instant. What the model shows a client is everything
 //! else: old maps, lost connections, silence, backoffs, and operations that come twice.
 
+pub mod census;
 pub mod cluster;
 mod link;
+mod logins;
+pub mod manners;
 pub mod maps;
+mod mapshare;
 pub mod monitor;
+mod operations;
 pub mod osd;
 mod peering;
 mod serve;
 pub mod state;
 pub mod truth;
+pub mod watchers;
 mod watches;
 
 pub use serve::{ServeOptions, Served, serve};

@@ -1,6 +1,13 @@
-//! A monitor: logins, maps, versions, tickets, snapshots' numbers, and a few commands. All monitors agree at once.
+//! A monitor: logins, maps, versions, tickets, snapshots' numbers, and a few commands.
+//!
+//! What is changed here all know at once, as if every question went to their leader; but a monitor may lag behind with the
+//! maps that it gives, and hang, and while a leader is elected none answers.
 
+use super::census::Seen;
 use super::link::{Daemon, Link, accept, address, versions};
+use super::logins::Witness;
+use super::mapshare::share;
+use super::osd::{chance, up_to};
 use super::state::{Auth, FSID, News, Shared};
 use ringbd_proto::auth::server::{LoginServer, NoneServer, renew};
 use ringbd_proto::auth::{AuthMethod, ConMode, ServerExchange};
@@ -8,13 +15,16 @@ use ringbd_proto::codec::Encoder;
 use ringbd_proto::message::Front;
 use ringbd_proto::mon::{
     MAuth, MAuthReply, MConfig, MMonCommand, MMonCommandAck, MMonGetVersion, MMonGetVersionReply, MMonMap,
-    MMonSubscribe, MOsdMap, MPoolOp, MPoolOpReply, PoolChange,
+    MMonSubscribe, MPoolOp, MPoolOpReply, PoolChange,
 };
 use ringbd_proto::msgr2::{Message, MessageType};
 use ringbd_proto::types::{EntityAddrVec, EntityType, Epoch, Errno, Tid, Utime};
-use ringbd_reactor::{Buf, Receiver, SharedBuf, TcpListener, fill_random, spawn_detached, unix_time};
-use std::cell::RefCell;
+use ringbd_reactor::{
+    Buf, Instant, Receiver, SharedBuf, TcpListener, fill_random, now, sleep, spawn_detached, unix_time,
+};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The protocol number of cephx in messages that renew tickets.
 const CEPHX: u32 = 2;
@@ -23,6 +33,9 @@ struct Monitor {
     num: i64,
     addrs: EntityAddrVec,
     shared: Shared,
+    /// The newest map that it has.
+    have: Cell<Epoch>,
+    stalled: Cell<Option<Instant>>,
     links: RefCell<Vec<Rc<Link<Session>>>>,
 }
 
@@ -36,11 +49,16 @@ struct Session {
 /// Serves as the monitor of that number on a listener of the running core, for as long as that runs.
 pub fn start(shared: Shared, num: usize, listener: TcpListener) {
     let addrs = address(&listener, 0);
-    shared.with(|state| state.monitor_is_at(num, addrs.clone()));
+    let have = shared.with(|state| {
+        state.monitor_is_at(num, addrs.clone());
+        state.maps.newest()
+    });
     let monitor = Rc::new(Monitor {
         num: i64::try_from(num).expect("few monitors are made"),
         addrs,
         shared,
+        have: Cell::new(have),
+        stalled: Cell::new(None),
         links: RefCell::default(),
     });
     let news = monitor.shared.subscribe();
@@ -73,14 +91,20 @@ impl Daemon for Monitor {
             match &state.auth {
                 Auth::None => Box::new(NoneServer::new(id)) as Box<dyn ServerExchange>,
                 Auth::Cephx(_, keys) => {
-                    let now = unix_time().saturating_sub(state.monitors_lag);
-                    Box::new(LoginServer::new(keys.clone(), id, now.into(), fill_random))
+                    let now = unix_time().saturating_sub(state.manners.clock_lag);
+                    let inner = LoginServer::new(keys.clone(), id, now.into(), fill_random);
+                    Box::new(Witness::new(inner, id, &self.shared))
                 }
             }
         })
     }
 
+    fn stalled(&self) -> Option<Instant> {
+        self.stalled.get().filter(|until| *until > now())
+    }
+
     fn begin(self: &Rc<Self>, link: &Rc<Link<Session>>) {
+        self.shared.with(|state| state.introduce(link.global_id, link.addr));
         self.links.borrow_mut().push(link.clone());
     }
 
@@ -100,11 +124,37 @@ impl Daemon for Monitor {
 impl Monitor {
     async fn hear(self: Rc<Self>, mut news: Receiver<News>) {
         while let Some(news) = news.recv().await {
-            if news == News::Map {
-                let links = self.links.borrow().clone();
-                links.iter().for_each(|link| self.give_maps(link));
+            match news {
+                News::Map => spawn_detached(self.clone().learn()),
+                News::StallMonitor(num, span) if self.num == num as i64 => self.stall(span),
+                News::Election(span) => spawn_detached(self.clone().elect(span)),
+                News::Stall(..) | News::StallMonitor(..) => {}
             }
         }
+    }
+
+    fn stall(&self, span: Duration) {
+        self.stalled.set(Some(now() + span));
+    }
+
+    /// Answers nothing while a leader is elected. Who was not quick enough to join it lets its clients go.
+    async fn elect(self: Rc<Self>, span: Duration) {
+        self.stall(span);
+        sleep(span).await;
+        if chance(0.5) {
+            self.links.borrow().iter().for_each(|link| link.end());
+        }
+    }
+
+    /// Gets the newest map, in its own time, and gives it to those who wait for one.
+    async fn learn(self: Rc<Self>) {
+        let lag = self.shared.with(|state| state.manners.monitor_lag);
+        if lag > Duration::ZERO {
+            sleep(up_to(lag)).await;
+        }
+        self.have.set(self.shared.with(|state| state.maps.newest()));
+        let links = self.links.borrow().clone();
+        links.iter().for_each(|link| self.give_maps(link));
     }
 
     fn serve(
@@ -159,15 +209,17 @@ impl Monitor {
     /// Sends the maps that a client waits for, if there are any.
     fn give_maps(&self, link: &Rc<Link<Session>>) {
         let Some(start) = link.session.borrow().osdmap else { return };
+        let have = self.have.get();
         self.shared.with(|state| {
-            let newest = state.maps.newest();
-            if newest < start {
+            if start.0 > have.0 + 1 {
+                state.census.count(Seen::MonitorBehind);
+            }
+            if start == Epoch(0) {
+                state.census.count(Seen::WholeMapAsked);
+            } else if have < start {
                 return;
             }
-            let (incrementals, fulls) = state.maps.steps(Epoch(start.0.saturating_sub(1)), newest);
-            let oldest = state.maps.oldest();
-            let message = MOsdMap { fsid: FSID, incrementals, fulls, oldest, newest };
-            link.post(Tid(0), &message, SharedBuf::empty());
+            share(state, link, Epoch(start.0.saturating_sub(1)), have);
             link.session.borrow_mut().osdmap = None;
         });
     }
@@ -175,9 +227,10 @@ impl Monitor {
     fn renew(&self, link: &Rc<Link<Session>>, message: &MAuth<'_>) {
         let auth = self.shared.with(|state| state.auth.clone());
         let answer = match auth {
-            Auth::Cephx(_, keys) => renew(&keys, message.payload, now(), &mut fill_random).ok(),
+            Auth::Cephx(_, keys) => renew(&keys, message.payload, auth_now(), &mut fill_random).ok(),
             Auth::None => None,
         };
+        self.shared.count(if answer.is_some() { Seen::Renewed } else { Seen::RenewalRefused });
         let (result, payload) = match &answer {
             Some((_, payload)) => (0, &payload[..]),
             None => (Errno::EACCES.as_result(), &[][..]),
@@ -202,16 +255,34 @@ impl Monitor {
         link.post(tid, &reply, SharedBuf::empty());
     }
 
-    /// `echo` gives back its input, and everything else is unknown.
+    /// `echo` gives back its input, `osd blocklist` fences a client, and everything else is unknown.
     fn command(&self, link: &Rc<Link<Session>>, tid: Tid, message: &MMonCommand<'_>) {
-        let known = message.command.contains(r#""prefix":"echo""#);
+        let text = &message.command;
+        let known = if text.contains(r#""prefix":"osd blocklist""#) {
+            self.blocklist(text);
+            true
+        } else {
+            text.contains(r#""prefix":"echo""#)
+        };
         let result = if known { 0 } else { Errno::EINVAL.as_result() };
-        let output = SharedBuf::from(Buf::from_slice(message.command.as_bytes()));
+        let output = SharedBuf::from(Buf::from_slice(text.as_bytes()));
         let ack = MMonCommandAck { result, status: "".into(), command: "".into(), version: 0 };
         link.post(tid, &ack, if known { output } else { SharedBuf::empty() });
     }
+
+    /// Fences whom a command names by the address.
+    fn blocklist(&self, command: &str) {
+        let named = self.shared.with(|state| {
+            let found = state.clients().find(|(_, addr)| command.contains(&format!(r#""addr":"{addr}""#)));
+            found.map(|(_, addr)| addr)
+        });
+        match named {
+            Some(addr) => drop(self.shared.fence(&addr)),
+            None => self.shared.violation(format!("nobody is at the address of {command}")),
+        }
+    }
 }
 
-fn now() -> Utime {
+fn auth_now() -> Utime {
     unix_time().into()
 }

@@ -1,11 +1,13 @@
 //! Placement groups that are not ready, and the backoffs that keep clients quiet meanwhile.
 //!
 //! An OSD that begins to lead a placement group may be busy for a while. It then either keeps what comes, or drops it and asks
-//! for quiet: a backoff, over the whole group or over one object. The rules are Ceph's: whatever comes in a backoff's range is
+//! for quiet: a backoff, over the whole group, over one object or all from one on. The rules are Ceph's: whatever comes in a backoff's range is
 //! dropped until the client has acknowledged the backoff *and* it was lifted; what was dropped the client sends again when
 //! it is lifted; and what it sends after its acknowledgement, and before that, is against the protocol.
 
-use super::osd::{Asked, Held, Osd, OsdLink, chance, up_to};
+use super::census::Seen;
+use super::operations::Asked;
+use super::osd::{Held, Osd, OsdLink, chance, up_to};
 use ringbd_proto::osd::{BackoffStep, Hobject, HobjectRange, MOsdBackoff};
 use ringbd_proto::types::{Epoch, PgId, SpgId, Tid};
 use ringbd_reactor::{SharedBuf, sleep, spawn_detached};
@@ -169,11 +171,18 @@ impl Osd {
             Some(Manner::AskForQuiet) => {
                 let whole = HobjectRange { begin: Hobject::MIN, end: Hobject::Max };
                 self.peering.block(asked.link, spg, epoch, whole);
+                self.shared.count(Seen::BackoffOfGroup);
                 true
             }
-            None if chance(self.shared.with(|state| state.busy_objects)) => {
-                let object = asked.object();
-                let range = HobjectRange { begin: object.clone(), end: object };
+            None if chance(self.shared.with(|state| state.manners.busy_objects)) => {
+                let begin = asked.object();
+                let (end, what) = if chance(0.5) {
+                    (begin.clone(), Seen::BackoffOfObject)
+                } else {
+                    (Hobject::Max, Seen::BackoffOfRange)
+                };
+                self.shared.count(what);
+                let range = HobjectRange { begin, end };
                 let id = self.peering.block(asked.link, spg, epoch, range);
                 let osd = self.clone();
                 spawn_detached(async move {

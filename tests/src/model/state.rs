@@ -1,12 +1,15 @@
-//! What all daemons of a model cluster know, and what was found wrong with the client.
+//! What all daemons of a model cluster know, and what was found wrong with the clients.
 
+use super::census::{Census, Seen};
+use super::manners::Manners;
 use super::maps::Maps;
 use super::truth::Truth;
+use super::watchers::Watchers;
 use ringbd_proto::auth::server::{ClusterKeys, TicketLives};
 use ringbd_proto::auth::{CephUser, ConMode, Credentials, CryptoKey, KeyKind};
 use ringbd_proto::mon::{MonInfo, MonMap};
-use ringbd_proto::osd::Watcher;
-use ringbd_proto::types::{EntityAddrVec, EntityType, Epoch, Fsid, GlobalId, OsdId, Utime};
+use ringbd_proto::osd::Redirect;
+use ringbd_proto::types::{EntityAddr, EntityAddrVec, EntityType, Epoch, Fsid, GlobalId, OsdId, Utime};
 use ringbd_reactor::Sender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,11 +50,11 @@ impl Auth {
         Auth::Cephx(mode, Arc::new(keys))
     }
 
-    /// Gives the OSDs a new secret; the oldest is forgotten.
-    pub fn rotate(&mut self, random: &mut fastrand::Rng) {
+    /// Gives a service a new secret; the oldest is forgotten.
+    pub fn rotate(&mut self, service: EntityType, random: &mut fastrand::Rng) {
         if let Auth::Cephx(_, keys) = self {
             let mut fill = |bytes: &mut [u8]| random.fill(bytes);
-            Arc::make_mut(keys).rotate(EntityType::Osd, Utime::default(), &mut fill);
+            Arc::make_mut(keys).rotate(service, Utime::default(), &mut fill);
         }
     }
 
@@ -88,34 +91,30 @@ pub struct State {
     pub monitors: Vec<EntityAddrVec>,
     /// How clients prove who they are.
     pub auth: Auth,
-    /// How likely an OSD is to be busy peering after it began to lead a placement group, and for how long at most.
-    pub peering: (f64, Duration),
-    /// How long an OSD takes to get a new map at most.
-    pub map_lag: Duration,
-    /// How long OSDs take to answer at most; only some answers take so long.
-    pub answer_lag: Duration,
-    /// How long OSDs take to answer at least.
-    pub answer_delay: Duration,
+    /// How the daemons behave.
+    pub manners: Manners,
     /// What clients have asked of OSDs and got no answer to.
     pub asked: InFlight,
     /// The priorities by which operations were sent.
     pub priorities: BTreeSet<u16>,
     /// What the monitors have in their configuration for clients.
     pub monitor_config: Vec<(String, String)>,
-    /// How far the monitors' clocks are behind the OSDs'.
-    pub monitors_lag: Duration,
-    /// How likely an object is to be busy when it is asked for.
-    pub busy_objects: f64,
-    /// How likely a read is to be answered by the request to ask anew.
-    pub again: f64,
     /// Whether OSDs keep objects.
     pub keeps: bool,
     /// How long an OSD that keeps nothing takes for an operation.
     pub service_time: Duration,
     /// The objects.
     pub truth: Truth,
-    /// Who watches an object.
-    pub watches: BTreeMap<Vec<u8>, BTreeSet<Watcher>>,
+    /// Objects that are to be found elsewhere, by the name under which they are asked for.
+    pub elsewhere: BTreeMap<Vec<u8>, Redirect>,
+    /// Who watches what.
+    pub watchers: Watchers,
+    /// What happened.
+    pub census: Census,
+    /// Clients by their global ids, each with the one address that it ever had.
+    clients: BTreeMap<GlobalId, EntityAddr>,
+    /// Global ids that a monitor did not let go on.
+    disowned: BTreeSet<GlobalId>,
     violations: Vec<String>,
     next_global_id: u64,
     next_snap: u64,
@@ -157,6 +156,11 @@ pub enum News {
     Map,
     /// That OSD hangs for a while.
     Stall(OsdId, Duration),
+    /// That monitor hangs for a while.
+    StallMonitor(usize, Duration),
+    /// The monitors elect a leader for so long: they answer nothing, and those that were not reached for the whole time lose
+    /// their sessions.
+    Election(Duration),
 }
 
 /// A cluster as its daemons share it.
@@ -170,20 +174,18 @@ impl Shared {
             maps,
             monitors: Vec::new(),
             auth,
-            peering: (0.0, Duration::ZERO),
-            map_lag: Duration::ZERO,
-            answer_lag: Duration::ZERO,
-            answer_delay: Duration::ZERO,
+            manners: Manners::default(),
             asked: InFlight::default(),
             priorities: BTreeSet::new(),
             monitor_config: vec![("rbd_cache".to_owned(), "true".to_owned())],
-            monitors_lag: Duration::ZERO,
-            busy_objects: 0.0,
-            again: 0.0,
             keeps: true,
             service_time: Duration::ZERO,
             truth: Truth::default(),
-            watches: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
+            watchers: Watchers::default(),
+            census: Census::default(),
+            clients: BTreeMap::new(),
+            disowned: BTreeSet::new(),
             violations: Vec::new(),
             next_global_id: 4100,
             next_snap: 1,
@@ -223,6 +225,16 @@ impl Shared {
     pub fn violation(&self, what: impl Into<String>) {
         self.with(|state| state.violation(what));
     }
+
+    /// Counts something that happened.
+    pub fn count(&self, what: Seen) {
+        self.with(|state| state.census.count(what));
+    }
+
+    /// Fences a client: no OSD that has the map takes anything from that address.
+    pub fn fence(&self, addr: &EntityAddr) -> Epoch {
+        self.publish(|_, change| change.new_blocklist.extend([(*addr, Utime::default())]))
+    }
 }
 
 impl State {
@@ -236,6 +248,35 @@ impl State {
     /// What was found wrong.
     pub fn violations(&self) -> &[String] {
         &self.violations
+    }
+
+    /// A client is on a connection. It is wrong if it had another address before: who fenced that one fenced nothing.
+    pub(super) fn introduce(&mut self, client: GlobalId, addr: EntityAddr) {
+        let known = *self.clients.entry(client).or_insert(addr);
+        if known != addr {
+            self.violation(format!("client {client} came from {known}, and comes from {addr}"));
+        }
+    }
+
+    /// The clients that ever were there.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (GlobalId, EntityAddr)> {
+        self.clients.iter().map(|(client, addr)| (*client, *addr))
+    }
+
+    /// Whether a client is fenced by the newest map.
+    pub fn is_fenced(&self, client: GlobalId) -> bool {
+        let map = self.maps.map(self.maps.newest());
+        self.clients.get(&client).is_some_and(|addr| map.is_blocklisted(addr))
+    }
+
+    /// A monitor did not let a client go on under its global id.
+    pub(super) fn disown(&mut self, client: GlobalId) {
+        self.disowned.insert(client);
+    }
+
+    /// Whether a monitor ever did that.
+    pub fn is_disowned(&self, client: GlobalId) -> bool {
+        self.disowned.contains(&client)
     }
 
     /// A monitor is there from now on, or again.

@@ -185,15 +185,17 @@ impl Core {
     }
 
     /// The client is over: nobody tells it anything any more.
-    pub(super) fn lose_watches(&self, error: &OpError) {
+    pub(super) fn lose_lingers(&self, error: &OpError) {
         let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
         watches.iter().for_each(|watching| watching.lose(error.clone()));
+        let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
+        notifies.iter().for_each(|notifying| notifying.fail(error.clone()));
     }
 
     fn say_again(self: &Rc<Core>, forgotten: impl Fn(&Whereabouts) -> bool) {
         let watches: Vec<_> = self.lingers.watches.borrow().values().cloned().collect();
         for watching in watches.into_iter().filter(|watching| forgotten(watching.at())) {
-            watching.say_again(self);
+            watching.say_again();
         }
         let notifies: Vec<_> = self.lingers.notifies.borrow().values().cloned().collect();
         for notifying in notifies.into_iter().filter(|notifying| forgotten(notifying.at())) {

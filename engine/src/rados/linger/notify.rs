@@ -40,6 +40,8 @@ enum State {
     /// The OSD may have forgotten it.
     Again,
     Complete(LingerEvent),
+    /// The client is over.
+    Failed(OpError),
 }
 
 /// Takes a notification out of the core's table when it is over, or given up.
@@ -74,7 +76,7 @@ pub(in crate::rados) async fn notify(
     let payload = SharedBuf::from(Buf::from_slice(payload));
     loop {
         io.read_op(object, OsdOp::Notify { cookie, timeout_s, payload: payload.clone() }).await?;
-        if let Some(event) = notifying.end().await {
+        if let Some(event) = notifying.end().await? {
             return outcome(&event);
         }
     }
@@ -97,6 +99,11 @@ impl Notifying {
         self.something.wake_one();
     }
 
+    pub(super) fn fail(&self, error: OpError) {
+        *self.state.borrow_mut() = State::Failed(error);
+        self.something.wake_one();
+    }
+
     /// The OSD may have forgotten it.
     pub(super) fn say_again(&self) {
         let mut state = self.state.borrow_mut();
@@ -107,13 +114,14 @@ impl Notifying {
     }
 
     /// How it ended; none when it has to be said again.
-    async fn end(&self) -> Option<LingerEvent> {
+    async fn end(&self) -> Result<Option<LingerEvent>, OpError> {
         loop {
             let state = std::mem::replace(&mut *self.state.borrow_mut(), State::Waiting);
             match state {
                 State::Waiting => self.something.wait().await,
-                State::Again => return None,
-                State::Complete(event) => return Some(event),
+                State::Again => return Ok(None),
+                State::Complete(event) => return Ok(Some(event)),
+                State::Failed(error) => return Err(error),
             }
         }
     }

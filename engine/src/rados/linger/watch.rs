@@ -7,9 +7,8 @@
 //! ```
 
 use super::{LingerEvent, Whereabouts};
-use crate::rados::core::Core;
 use crate::rados::error::OpError;
-use crate::rados::ioctx::IoCtx;
+use crate::rados::ioctx::{IoCtx, Patience};
 use ringbd_proto::osd::{OsdOp, WatchAction, WatchEvent};
 use ringbd_proto::types::{Errno, GlobalId};
 use ringbd_reactor::{Buf, Instant, SharedBuf, WaitQueue, now, spawn_detached};
@@ -88,7 +87,7 @@ impl Watch {
         watch.watching.confirmed.set(now());
         if watch.watching.generation.get() > 0 {
             // The session was a new one before the answer was heard.
-            watch.watching.say_again(core);
+            watch.watching.say_again();
         }
         Ok(watch)
     }
@@ -157,17 +156,22 @@ impl Watching {
     }
 
     async fn say(&self, action: WatchAction, generation: u32) -> Result<(), OpError> {
+        // Nobody waits for what keeps a watch, and that an OSD is slow is no reason to lose it.
+        let patience = match action {
+            WatchAction::Watch | WatchAction::Unwatch => Patience::Limited,
+            WatchAction::Reconnect | WatchAction::Ping => Patience::Endless,
+        };
         // 0: as long as the OSD gives a watcher that does not say.
         let limit = self.io.core().config().watch_timeout.map_or(0, |limit| limit.as_secs());
         let timeout_s = u32::try_from(limit).unwrap_or(u32::MAX);
         let op = OsdOp::Watch { cookie: self.cookie, action, generation, timeout_s };
-        self.io.write_op_without_snaps(&self.object, op).await.map(drop)
+        self.io.write_op_without_snaps(&self.object, op, patience).await.map(drop)
     }
 
     /// The OSD may have forgotten the watch: it is said again.
-    pub(super) fn say_again(self: &Rc<Watching>, core: &Rc<Core>) {
+    pub(super) fn say_again(self: &Rc<Watching>) {
         self.generation.set(self.generation.get() + 1);
-        if !self.held.get() || core.check_alive().is_err() {
+        if !self.held.get() || self.io.core().check_alive().is_err() {
             return;
         }
         let (watching, generation) = (self.clone(), self.generation.get());
@@ -186,21 +190,17 @@ impl Watching {
         spawn_detached(async move {
             let said = watching.say(WatchAction::Ping, generation).await;
             watching.pinging.set(false);
-            // The OSD knows who watches, and not over which connection: an interval ended that our map does not have yet.
-            let unconnected = said == Err(OpError::Errno(Errno::ETIMEDOUT.number()));
-            if unconnected && generation == watching.generation.get() {
-                watching.say_again(watching.io.core());
-            } else {
-                watching.judge(generation, said);
-            }
+            watching.judge(generation, said);
         });
     }
 
-    fn judge(&self, generation: u32, said: Result<(), OpError>) {
+    fn judge(self: &Rc<Watching>, generation: u32, said: Result<(), OpError>) {
         match said {
             Ok(()) => self.confirmed.set(now()),
             // An answer to what was said before a newer reconnect says nothing about that.
             Err(_) if generation != self.generation.get() => {}
+            // The OSD knows the watcher, and not over which connection to tell it: its map may be newer than ours.
+            Err(OpError::Errno(errno)) if errno == Errno::ETIMEDOUT.number() => self.say_again(),
             Err(OpError::Errno(errno)) if errno == Errno::ENOENT.number() => {
                 self.lose(OpError::Errno(Errno::ENOTCONN.number()));
             }

@@ -110,12 +110,15 @@ impl Monitor {
         if have > had {
             self.subscriptions.borrow_mut().got();
             self.settle(&Ok(()));
+        } else if had.0 > 0 && message.fulls.iter().any(|(epoch, _)| *epoch <= had) {
+            let was_asked_for = self.subscriptions.borrow_mut().got_old(had);
+            if was_asked_for {
+                self.ask_for_maps();
+            }
         }
-        if have < message.newest {
-            // There is more, or what came could not be used.
-            self.want_map_after(have);
-        }
-        if self.needs_every_map() {
+        // There is more, or what came could not be used; or more than what came was asked for.
+        let more = have < message.newest || self.subscriptions.borrow().is_short(have);
+        if more || self.needs_every_map() {
             self.want_map_after(have);
         }
     }

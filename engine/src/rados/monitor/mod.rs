@@ -22,6 +22,7 @@ pub use requests::CommandOutput;
 pub(super) use requests::MonRequest;
 
 use super::core::Core;
+use super::error::OpError;
 use super::message::Message;
 use super::status::{ConnectionStatus, MonitorsStatus};
 use crate::error::Error;
@@ -97,11 +98,12 @@ impl Monitor {
                 MonRequest::Command { text, input, reply } => self.command(text, input, reply),
                 MonRequest::Version { what, reply } => self.version(what, reply),
                 MonRequest::PoolOp { pool, change, reply } => self.pool_op(pool, change, reply),
+                MonRequest::Over(error) => self.end(&error),
                 MonRequest::Status(reply) => drop(reply.send(self.status())),
                 MonRequest::Stop => break,
             }
         }
-        self.end();
+        self.end(&OpError::Closed);
     }
 
     fn status(&self) -> MonitorsStatus {
@@ -117,10 +119,11 @@ impl Monitor {
     }
 
     fn wait_for_map(&self, reply: oneshot::Sender<Result<(), Error>>) {
-        if self.maps.borrow().newest().is_some() {
-            drop(reply.send(Ok(())));
-        } else {
-            self.waiting.borrow_mut().push(reply);
+        let known = self.maps.borrow().newest().is_some();
+        match self.core.check_alive() {
+            Err(error) => drop(reply.send(Err(error.of("connect to", "the cluster")))),
+            Ok(()) if known => drop(reply.send(Ok(()))),
+            Ok(()) => self.waiting.borrow_mut().push(reply),
         }
     }
 
@@ -139,9 +142,11 @@ impl Monitor {
         }
     }
 
-    fn end(&self) {
+    /// Ends the session for good, and what was asked: whatever the reason is, no monitor will answer this client.
+    fn end(&self, error: &OpError) {
         self.ended.set(true);
-        self.requests.borrow_mut().fail_all();
+        self.requests.borrow_mut().fail_all(error);
+        self.settle(&Err(error.clone().of("connect to", "the cluster")));
         self.end_session(Fault::Unneeded);
         self.news.wake_all();
     }

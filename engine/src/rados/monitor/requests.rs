@@ -27,6 +27,8 @@ pub(in crate::rados) enum MonRequest {
     Version { what: &'static str, reply: oneshot::Sender<Result<u64, OpError>> },
     /// A change to a pool.
     PoolOp { pool: PoolId, change: PoolChange<'static>, reply: oneshot::Sender<Result<PoolOutcome, OpError>> },
+    /// The client can do nothing any more, for this reason.
+    Over(OpError),
     /// How the session is.
     Status(oneshot::Sender<MonitorsStatus>),
     /// The client ends.
@@ -91,7 +93,7 @@ impl Question {
         }
     }
 
-    fn fail(self, error: OpError) {
+    pub(super) fn fail(self, error: OpError) {
         // Who does not wait any more does not want to know.
         match self {
             Question::Command { reply, .. } => drop(reply.send(Err(error))),
@@ -134,10 +136,10 @@ impl Requests {
         wanted.next().map(|pending| (pending.question.describe(), pending.since.elapsed()))
     }
 
-    /// The client ends.
-    pub(super) fn fail_all(&mut self) {
+    /// The client ends: nothing of it is answered any more.
+    pub(super) fn fail_all(&mut self, error: &OpError) {
         for pending in std::mem::take(&mut self.pending).into_values() {
-            pending.question.fail(OpError::Closed);
+            pending.question.fail(error.clone());
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::rados::pieces::Pieces;
 use ringbd_proto::message::Front;
 use ringbd_proto::mon::{MMonCommand, MMonGetVersion, MPoolOp, PoolChange};
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
-use ringbd_proto::types::{PoolId, Tid};
+use ringbd_proto::types::{Epoch, PoolId, Tid};
 use ringbd_reactor::{Buf, Elapsed, now, timeout};
 use std::rc::Rc;
 
@@ -91,6 +91,9 @@ impl Monitor {
     }
 
     fn ask(&self, question: Question) {
+        if let Err(error) = self.core.check_alive() {
+            return question.fail(error);
+        }
         let tid = self.requests.borrow_mut().insert(question);
         if let Some(session) = &*self.session.borrow() {
             self.send_question(&session.connection, tid);
@@ -125,12 +128,17 @@ impl Monitor {
     }
 
     /// A newer map than `than` is wanted.
-    pub(super) fn want_map_after(&self, than: ringbd_proto::types::Epoch) {
+    pub(super) fn want_map_after(&self, than: Epoch) {
         let have = self.maps.borrow().epoch();
         if have > than {
             return;
         }
-        if self.subscriptions.borrow_mut().want_newer(have) {
+        let news = {
+            let mut subscriptions = self.subscriptions.borrow_mut();
+            subscriptions.wait_for(Epoch(than.0.saturating_add(1)));
+            subscriptions.want_newer(have)
+        };
+        if news {
             self.ask_for_maps();
         }
     }

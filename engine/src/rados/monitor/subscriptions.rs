@@ -13,6 +13,8 @@ pub(super) struct Subscriptions {
     pub(super) monmap: Epoch,
     /// What is wanted of the OSDs' map.
     osdmap: Wanted,
+    /// The newest epoch that somebody waits for. A monitor that is behind sends an older one, and no more.
+    awaited: Epoch,
 }
 
 /// What is wanted of the OSDs' map.
@@ -28,6 +30,16 @@ enum Wanted {
 }
 
 impl Subscriptions {
+    /// Somebody waits for that epoch.
+    pub(super) fn wait_for(&mut self, epoch: Epoch) {
+        self.awaited = self.awaited.max(epoch);
+    }
+
+    /// Whether somebody waits for a newer map than `have`.
+    pub(super) fn is_short(&self, have: Epoch) -> bool {
+        have < self.awaited
+    }
+
     /// A newer map than `have` is wanted. False if that was said already.
     pub(super) fn want_newer(&mut self, have: Epoch) -> bool {
         let wanted = Wanted::From(Epoch(have.0 + 1));
@@ -41,6 +53,16 @@ impl Subscriptions {
     /// The newest map is wanted whole: we have none, or ours cannot be brought up to date.
     pub(super) fn want_whole(&mut self) {
         self.osdmap = Wanted::Whole;
+    }
+
+    /// A whole map came that is no newer than `have`: who sent it is behind. True if one was asked for; the next newer one
+    /// is then wanted, because nobody sends what was asked for once a second time.
+    pub(super) fn got_old(&mut self, have: Epoch) -> bool {
+        let asked = self.osdmap == Wanted::Whole;
+        if asked {
+            self.osdmap = Wanted::From(Epoch(have.0 + 1));
+        }
+        asked
     }
 
     /// A map came; one was asked for, and no more.
@@ -70,5 +92,28 @@ impl Subscriptions {
             Wanted::From(epoch) => u64::from(epoch.0),
         };
         Some(Subscription { what: "osdmap".into(), start, one_time: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The epochs of which the subscription asks for the OSDs' map.
+    fn asked(subscriptions: &Subscriptions) -> Vec<u64> {
+        let message = subscriptions.osdmap_only();
+        message.into_iter().flat_map(|message| message.what).map(|item| item.start).collect()
+    }
+
+    #[test]
+    fn a_monitor_that_is_behind_is_asked_for_what_comes_next() {
+        let mut subscriptions = Subscriptions::default();
+        assert_eq!(asked(&subscriptions), [0], "the first is asked for whole");
+        subscriptions.got();
+        subscriptions.want_whole();
+        assert!(!subscriptions.want_newer(Epoch(7)), "it was asked for already");
+        assert!(subscriptions.got_old(Epoch(7)), "it came, and is of epoch 6");
+        assert_eq!(asked(&subscriptions), [8]);
+        assert!(!subscriptions.got_old(Epoch(7)), "nothing is outstanding that such a map would answer");
     }
 }

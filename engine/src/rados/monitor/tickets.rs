@@ -18,7 +18,7 @@ use crate::rados::error::OpError;
 use ringbd_proto::auth::AuthError;
 use ringbd_proto::mon::{MAuth, MAuthReply};
 use ringbd_proto::msgr2::HandshakeError;
-use ringbd_proto::types::{EntityType, EntityTypes};
+use ringbd_proto::types::{EntityType, EntityTypes, Errno};
 use ringbd_reactor::{fill_random, sleep};
 use std::rc::Rc;
 use std::time::Duration;
@@ -89,16 +89,28 @@ impl Monitor {
 
     /// Ends the client if a monitor refused our own ticket, and its time is over.
     pub(super) fn heed_lost_identity(&self, refusals: &[Refused]) {
-        let refused = |refused: &Refused| {
-            matches!(
-                refused.error,
-                ConnectError::Handshake(HandshakeError::Auth(AuthError::ReclaimRefused(_)))
-            )
-        };
         let tickets = self.core.shared().tickets();
         let own = tickets.as_ref().and_then(|tickets| tickets.ticket(EntityType::Auth));
-        if own.is_some_and(|own| auth_now() >= own.expires()) && refusals.iter().any(refused) {
+        let is_over = own.is_some_and(|own| auth_now() >= own.expires());
+        if is_over && refusals.iter().any(|refused| refuses_identity(&refused.error)) {
             self.core.end_with(&OpError::IdentityLost);
         }
+    }
+}
+
+/// Whether a login was refused that showed the ticket of an earlier one. Monitors have one number for a ticket that is over and
+/// for a key that is wrong.
+fn refuses_identity(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Handshake(HandshakeError::Auth(error)) => {
+            matches!(error, AuthError::ReclaimRefused(_))
+        }
+        ConnectError::Handshake(HandshakeError::MethodRefused(refusal)) => {
+            [Errno::EPERM, Errno::EACCES].map(Errno::as_result).contains(&refusal.result)
+        }
+        ConnectError::Handshake(_)
+        | ConnectError::Io(_)
+        | ConnectError::Closed
+        | ConnectError::TimedOut(_) => false,
     }
 }

@@ -95,6 +95,13 @@ impl Op {
         }
     }
 
+    /// Whether an attempt is of the round that is under way. An answer of another core's session may have crossed with the
+    /// map that moved the operation: then it is with a session again, which answers too, and must be the one that does.
+    pub(super) fn is_of_this_round(&self, attempt: i32) -> bool {
+        let round = self.round.wrapping_sub(1) % ROUNDS_MAX;
+        u32::try_from(attempt / ATTEMPTS_MAX) == Ok(round)
+    }
+
     /// Takes back what a session of this core had.
     pub(super) fn take_back(&mut self, submission: Submission) {
         self.front = Some(submission.front);

@@ -30,6 +30,12 @@ impl OpId {
         OpId(Tid(nth << (SLOT_BITS + CORE_BITS) | (slot as u64) << CORE_BITS | u64::from(core.0)))
     }
 
+    /// Any operation, for tests of those who only name them.
+    #[cfg(test)]
+    pub(in crate::rados) fn of_test(nth: u64, core: CoreNo) -> OpId {
+        OpId::new(nth, 0, core)
+    }
+
     /// What it is called on the wire.
     pub(in crate::rados) fn tid(self) -> Tid {
         self.0

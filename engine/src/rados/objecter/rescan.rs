@@ -76,7 +76,10 @@ impl Core {
         {
             let mut ops = self.objecter.ops.borrow_mut();
             // Who dropped its future, or was moved by a map since, does not want it.
-            let wants = |op: &&mut Op| op.id == id && matches!(op.state, OpState::WithOsd(_));
+            let wants = |op: &&mut Op| {
+                let waits = op.id == id && matches!(op.state, OpState::WithOsd(_));
+                waits && op.is_of_this_round(answer.attempt)
+            };
             let op = ops.get_mut(id.slot()).filter(wants);
             match op {
                 Some(op) if op.front.is_none() => op.front = Some(front),
@@ -124,7 +127,7 @@ impl Core {
             }
             self.finish(slot, Err(error.clone()));
         }
-        self.lose_watches(error);
+        self.lose_lingers(error);
     }
 
     /// Whether an operation waits here for a map.

@@ -4,7 +4,8 @@
 //! The rule: a backoff is answered, and from then on nothing in its range is sent, until the OSD lifts it or the connection
 //! ends. It covers a range of one placement group's objects in their order.
 
-use ringbd_proto::osd::{HobjectRange, MOsdBackoff, OsdOpFront};
+use crate::rados::message::Submission;
+use ringbd_proto::osd::{HobjectRange, MOsdBackoff};
 use ringbd_proto::types::SpgId;
 
 /// Backoffs of one session. An OSD has few at a time, so a list does.
@@ -23,11 +24,12 @@ struct Backoff {
 
 impl Backoffs {
     /// Whether an operation has to wait.
-    pub(super) fn hold(&self, spg: SpgId, front: &OsdOpFront) -> bool {
+    pub(super) fn hold(&self, submission: &Submission) -> bool {
         if self.list.is_empty() {
             return false;
         }
-        let object = front.object().expect("a front that was encoded here can be read");
+        let spg = submission.sending.spg;
+        let object = submission.front.object().expect("a front that was encoded here can be read");
         self.list.iter().any(|backoff| backoff.spg == spg && backoff.range.contains(&object))
     }
 

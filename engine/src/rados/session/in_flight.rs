@@ -25,6 +25,14 @@ pub(super) struct Flying {
     pub(super) since: Instant,
 }
 
+impl Flying {
+    /// It goes out.
+    pub(super) fn is_sent(&mut self) {
+        self.sent = true;
+        self.ever_sent = true;
+    }
+}
+
 impl InFlight {
     pub(super) fn insert(&mut self, submission: Submission) -> &mut Flying {
         let tid = submission.op.tid();

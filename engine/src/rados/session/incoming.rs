@@ -3,7 +3,7 @@
 use super::Session;
 use crate::rados::connection::{Connection, Fault, Handler};
 use crate::rados::core::Core;
-use crate::rados::message::{Answer, OpResult, OpResults};
+use crate::rados::message::{Answer, OpResult, OpResults, Submission};
 use crate::rados::pieces::Pieces;
 use ringbd_proto::codec::DecodeErrorKind;
 use ringbd_proto::message::{Front, FrontVersion};
@@ -27,8 +27,8 @@ impl Landing for Arrivals {
         if header.kind != MessageType::OSD_OP_REPLY {
             return None;
         }
-        let mut in_flight = self.session.in_flight.borrow_mut();
-        let landing = &mut in_flight.find(header.tid)?.submission.landing;
+        let mut pending = self.session.pending.borrow_mut();
+        let landing = &mut pending.find(header.tid)?.submission.landing;
         // A checksum may prove wrong after the buffer was written to; the caller's own memory is not used for that.
         let mut buf = landing.take_if(|buf| buf.len() >= data_bytes && !buf.is_lent())?;
         buf.truncate(data_bytes);
@@ -69,13 +69,8 @@ impl Arrivals {
         data: Data<'_, Buf>,
     ) -> Result<(), Fault> {
         let reply = MOsdOpReply::decode(versions, front, data.len())?;
-        let mut in_flight = self.session.in_flight.borrow_mut();
-        let Some(flying) = in_flight.find(header.tid) else { return Ok(()) };
-        if reply.attempt >= 0 && reply.attempt != flying.submission.sending.attempt {
-            return Ok(());
-        }
-        let flying = in_flight.remove(header.tid).expect("it was just found");
-        drop(in_flight);
+        let answered = self.session.pending.borrow_mut().answered(header.tid, reply.attempt);
+        let Some(flying) = answered else { return Ok(()) };
         let submission = flying.submission;
         let (data, data_bytes) = match data {
             Data::Landed(buf) => {
@@ -91,6 +86,7 @@ impl Arrivals {
             data_bytes,
         );
         let answer = Answer {
+            attempt: submission.sending.attempt,
             result: reply.result,
             user_version: reply.user_version,
             version: reply.version,
@@ -106,7 +102,7 @@ impl Arrivals {
     fn backoff(&self, backoff: &MOsdBackoff) -> Result<(), Fault> {
         match backoff.step {
             BackoffStep::Block => {
-                if !self.session.block(backoff) {
+                if !self.session.pending.borrow_mut().block(backoff) {
                     let error = ringbd_proto::codec::DecodeError {
                         what: "a backoff",
                         offset: 0,
@@ -126,8 +122,9 @@ impl Arrivals {
             }
             BackoffStep::Unblock => {
                 tracing::info!(osd = self.session.osd.0, pg = %backoff.spg, "the backoff is over");
-                self.session.backoffs.borrow_mut().unblock(backoff.spg, backoff.id);
-                self.session.send_held(&self.connection);
+                let send = |submission: &Submission| self.session.send(&self.connection, submission);
+                let again = self.session.pending.borrow_mut().unblock(backoff.spg, backoff.id, send);
+                self.session.note_resends(again);
             }
             BackoffStep::AckBlock => {
                 tracing::debug!(

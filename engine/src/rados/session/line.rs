@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
     let mut wait = core.config().initial_backoff;
     while !session.ended.get() {
-        if session.resting.get() {
+        if session.resting.get() || core.check_alive().is_err() {
             session.news.wait().await;
             continue;
         }
@@ -91,7 +91,7 @@ async fn use_it(
     let fault = incoming.run(&connection, &mut arrivals).await;
     session.suspend();
     session.statistics.disconnected(&fault);
-    let in_flight = session.in_flight.borrow().len();
+    let in_flight = session.pending.borrow().in_flight().len();
     tracing::info!(osd = session.osd.0, %addr, core = %core.no(), in_flight, reason = %fault, "the connection ended");
 }
 

@@ -15,6 +15,7 @@ mod backoff;
 mod in_flight;
 mod incoming;
 mod line;
+mod pending;
 mod statistics;
 
 use super::config::ClusterConfig;
@@ -22,13 +23,12 @@ use super::connection::{Connection, Fault};
 use super::core::Core;
 use super::explain::Silence;
 use super::message::{CoreNo, Submission};
-use super::objecter::{ATTEMPTS_MAX, OpId};
+use super::objecter::OpId;
 use super::pieces::Pieces;
 use super::status::{ConnectionStatus, SessionStatus};
-use backoff::Backoffs;
-use in_flight::{Flying, InFlight};
+use pending::Pending;
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
-use ringbd_proto::osd::{MOsdBackoff, OSD_OP};
+use ringbd_proto::osd::OSD_OP;
 use ringbd_proto::types::{EntityAddr, OsdId};
 use ringbd_reactor::{WaitQueue, spawn_detached};
 use statistics::Statistics;
@@ -38,8 +38,7 @@ use std::time::Duration;
 
 pub(super) struct Session {
     osd: OsdId,
-    in_flight: RefCell<InFlight>,
-    backoffs: RefCell<Backoffs>,
+    pending: RefCell<Pending>,
     line: RefCell<Option<Line>>,
     /// The map changed, or the session ends.
     news: WaitQueue,
@@ -64,8 +63,7 @@ impl Session {
     pub(super) fn start(osd: OsdId, core: &Rc<Core>) -> Rc<Session> {
         let session = Rc::new(Session {
             osd,
-            in_flight: RefCell::default(),
-            backoffs: RefCell::default(),
+            pending: RefCell::default(),
             line: RefCell::new(None),
             news: WaitQueue::new(),
             ended: Cell::new(false),
@@ -80,11 +78,11 @@ impl Session {
 
     /// Takes an operation; it goes out now, or when the connection stands and the OSD wants it.
     pub(super) fn submit(&self, submission: Submission) {
-        let mut in_flight = self.in_flight.borrow_mut();
-        let flying = in_flight.insert(submission);
-        if let Some(line) = &*self.line.borrow() {
-            self.send(&line.connection, flying);
-        }
+        let line = self.line.borrow();
+        self.pending.borrow_mut().submit(submission, |submission| {
+            let line = line.as_ref().expect("what is pending knows whether there is a connection");
+            self.send(&line.connection, submission);
+        });
         if self.resting.replace(false) {
             self.news.wake_all();
         }
@@ -97,18 +95,11 @@ impl Session {
 
     /// Forgets an operation, and gives it back.
     pub(super) fn withdraw(&self, op: OpId) -> Option<Submission> {
-        self.in_flight.borrow_mut().remove(op.tid()).map(|flying| flying.submission)
+        self.pending.borrow_mut().withdraw(op.tid())
     }
 
-    /// Sends an operation, unless the OSD asked for quiet about its object.
-    fn send(&self, connection: &Connection, flying: &mut Flying) {
-        let Submission { op, sending, front, data, data_crc, .. } = &flying.submission;
-        if self.backoffs.borrow().hold(sending.spg, front) {
-            flying.sent = false;
-            return;
-        }
-        flying.sent = true;
-        flying.ever_sent = true;
+    fn send(&self, connection: &Connection, submission: &Submission) {
+        let Submission { op, front, data, data_crc, .. } = submission;
         let header = MessageHeader {
             tid: op.tid(),
             priority: self.op_priority.get(),
@@ -126,50 +117,13 @@ impl Session {
 
     /// A new connection stands: everything that was not answered goes out, oldest first.
     fn resume(&self, line: Line) {
-        *self.backoffs.borrow_mut() = Backoffs::default();
-        self.send_held(&line.connection);
+        let again = self.pending.borrow_mut().resume(|submission| self.send(&line.connection, submission));
+        self.note_resends(again);
         statistics::add(&self.statistics.connections, 1);
         *self.line.borrow_mut() = Some(line);
     }
 
-    /// The OSD asks for quiet in a range. It drops what it got there and has not done, so all of that is to be sent again
-    /// when it lifts the backoff. False when it has more backoffs than any sane one would.
-    #[must_use]
-    fn block(&self, request: &MOsdBackoff) -> bool {
-        self.in_flight.borrow_mut().unsend(|submission| {
-            let Submission { sending, front, .. } = submission;
-            let is_there = || {
-                request.range.contains(&front.object().expect("a front that was encoded here can be read"))
-            };
-            sending.spg == request.spg && is_there()
-        });
-        self.backoffs.borrow_mut().block(request)
-    }
-
-    /// What waits to be sent goes out, oldest first, if nothing holds it back any more.
-    ///
-    /// It names the map by which its home found the way here, not a newer one that this core may have seen already: by that
-    /// the way may be another.
-    fn send_held(&self, connection: &Connection) {
-        let mut in_flight = self.in_flight.borrow_mut();
-        let mut again = 0;
-        for tid in in_flight.tids() {
-            let flying = in_flight.find(tid).expect("the table names what it has");
-            if flying.sent {
-                continue;
-            }
-            if flying.ever_sent {
-                again += 1;
-                let Submission { sending, front, .. } = &mut flying.submission;
-                // Attempts of a session are numbered within what its operations' homes leave to it.
-                if sending.attempt % ATTEMPTS_MAX < ATTEMPTS_MAX - 1 {
-                    sending.attempt += 1;
-                }
-                front.stamp(sending);
-            }
-            self.send(connection, flying);
-        }
-        drop(in_flight);
+    fn note_resends(&self, again: usize) {
         if again > 0 {
             tracing::info!(osd = self.osd.0, operations = again, "sent again");
             statistics::add(&self.statistics.resends, again);
@@ -179,7 +133,7 @@ impl Session {
     /// The connection is gone.
     fn suspend(&self) {
         *self.line.borrow_mut() = None;
-        self.in_flight.borrow_mut().all_unsent();
+        self.pending.borrow_mut().suspend();
     }
 
     /// The map has changed: a connection to where the OSD is no more ends.
@@ -210,12 +164,13 @@ impl Session {
 
     /// Whether an operation has waited for that long.
     pub(super) fn has_waited_for(&self, wait: Duration) -> bool {
-        self.in_flight.borrow().longest_wait().is_some_and(|longest| longest >= wait)
+        self.pending.borrow().in_flight().longest_wait().is_some_and(|longest| longest >= wait)
     }
 
     /// Warns of operations that have waited for longer than `limit`, and again each time that their wait has doubled.
     pub(super) fn complain_of_slow(&self, limit: Duration) {
-        let in_flight = self.in_flight.borrow();
+        let pending = self.pending.borrow();
+        let in_flight = pending.in_flight();
         let Some(oldest) = in_flight.oldest().filter(|oldest| oldest.since.elapsed() >= limit) else {
             return self.complain_at.set(Duration::ZERO);
         };
@@ -241,7 +196,7 @@ impl Session {
         let line = self.line.borrow();
         let (Some(line), Some(limit)) = (&*line, core.config().idle_timeout) else { return };
         let is_idle = line.connection.last_heard().elapsed() >= limit;
-        if is_idle && self.in_flight.borrow().len() == 0 && !core.shared().lingers_at(self.osd) {
+        if is_idle && self.pending.borrow().in_flight().len() == 0 && !core.shared().lingers_at(self.osd) {
             self.resting.set(true);
             line.connection.end(Fault::Idle);
         }
@@ -264,7 +219,7 @@ impl Session {
             core,
             connection: line.as_ref().map(|line| ConnectionStatus::of(&line.connection, line.addr)),
             connections: statistics.connections.get(),
-            in_flight: self.in_flight.borrow().len(),
+            in_flight: self.pending.borrow().in_flight().len(),
             operations: statistics.operations.get(),
             written_bytes: statistics.written_bytes.get(),
             read_bytes: statistics.read_bytes.get(),

@@ -1,91 +1,47 @@
-//! A simulation of everything: three monitors, some OSDs and one client on several cores, with a load that checks itself, while
+//! A simulation of everything: three monitors, some OSDs and clients on several cores, with a load that checks itself, while
 //! a nemesis lets fail what can fail. All of it follows from one seed.
 //!
+//! | module | what |
+//! |---|---|
+//! | `plan` | what a seed decides, to the last blow |
+//! | `nodes` | the machines that it takes |
+//! | `blow` | what can be done to a cluster |
+//! | `nemesis` | does it |
+//! | `load` | what the clients do meanwhile, and whether it comes to what it should |
+//!
 //! When the nemesis is through, everything is mended; the load must then end within a bound of virtual time, with nothing
-//! left in flight.
+//! left in flight. A client that is over by then (it was fenced, or lost its identity) is followed by another, which does
+//! the same.
 
+mod blow;
 mod load;
 mod nemesis;
+mod nodes;
+mod plan;
 
-use super::maps::Maps;
-use super::state::{Auth, FSID, Shared};
-use super::{monitor, osd};
-use load::Load;
+use super::census::{Census, Seen};
+use super::maps::{CODED, DATA};
+use load::{Load, Told};
 use nemesis::Nemesis;
+use nodes::Nodes;
+use plan::{CODED_OBJECTS, OBJECTS};
 
-pub use nemesis::Blow;
-use ringbd::config::{ImageSpec, Settings, Sources};
-use ringbd::rados::{Cluster, ClusterConfig};
-use ringbd_proto::auth::ConMode;
-use ringbd_proto::auth::server::TicketLives;
-use ringbd_proto::types::OsdId;
-use ringbd_reactor::{CoreConfig, CoreThread, Sim, SimConfig, TcpListener, World};
-use std::future::pending;
-use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+pub use blow::{Blow, Full, Hand, Kind};
+pub use plan::{Limits, Plan, Step, Theme};
+use ringbd_proto::types::PoolId;
 use std::time::Duration;
 
 /// Monitors, of which any can die.
 const MONITORS: usize = 3;
 
+/// What is watched.
+const WATCHED: &[u8] = b"watched";
+
+/// Rounds of a client that takes another's place when all is mended.
+const HEIRS_ROUNDS: u64 = 3;
+
 /// Virtual time in which a client must get over everything once nothing fails any more: a few times its longest waits.
 const RECOVERY_MAX: Duration = Duration::from_secs(400);
-
-/// What one seed decides.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The seed.
-    pub seed: u64,
-    /// OSDs.
-    pub osds: usize,
-    /// Cores of the client.
-    pub cores: usize,
-    /// Placement groups in the beginning.
-    pub pg_num: u32,
-    /// How the client proves who it is; none for not at all.
-    pub auth: Option<ConMode>,
-    /// Writers on each core.
-    pub writers: u64,
-    /// Rounds of each.
-    pub rounds: u64,
-    /// Blows of the nemesis.
-    pub blows: u64,
-    /// What they can be.
-    pub kinds: Vec<Blow>,
-    /// Whether every placement group is busy for a while with whoever begins to lead it.
-    pub always_busy: bool,
-    /// How likely a segment is to become the end of its connection.
-    pub reset: f64,
-    /// Bytes of the largest segment.
-    pub segment_max: usize,
-}
-
-impl Plan {
-    /// What a seed decides.
-    pub fn of(seed: u64) -> Plan {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let auth = match random.u8(..8) {
-            0..6 => None,
-            6 => Some(ConMode::Crc),
-            _ => Some(ConMode::Secure),
-        };
-        Plan {
-            seed,
-            osds: random.usize(3..=5),
-            cores: random.usize(1..=3),
-            pg_num: random.u32(1..=8),
-            auth,
-            writers: random.u64(1..=2),
-            rounds: random.u64(3..=16),
-            blows: random.u64(2..=30),
-            kinds: Blow::ALL.to_vec(),
-            always_busy: false,
-            reset: [0.0, 0.0, 0.002, 0.01][random.usize(..4)],
-            segment_max: [16 << 10, 1500, 400][random.usize(..3)],
-        }
-    }
-}
 
 /// What became of a simulation.
 #[derive(Clone, Debug)]
@@ -94,128 +50,101 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// Lists of operations that wrote.
     pub writes: u64,
-    /// Writes that an OSD got again after they were done.
-    pub repeats: u64,
     /// Operations that a map moved.
     pub resends: u64,
     /// Epochs.
     pub epochs: u32,
-    /// All that happened.
+    /// What happened.
+    pub census: Census,
+    /// All of it, as one number.
     pub trace: u64,
 }
 
-/// The nodes of a simulation.
-struct Nodes {
-    sim: Sim,
-    monitors: Vec<World>,
-    osds: Vec<World>,
-    client: World,
-    shared: Shared,
+/// What an object is called.
+fn object_name(object: usize) -> Vec<u8> {
+    format!("object.{object}").into_bytes()
 }
 
-impl Nodes {
-    fn new(plan: &Plan) -> Nodes {
-        let sim = Sim::new(SimConfig::seeded(plan.seed));
-        let node = |kind: &str, count: usize| -> Vec<World> {
-            (0..count).map(|n| sim.node(&format!("{kind}.{n}"))).collect()
-        };
-        let (monitors, osds, client) = (node("mon", MONITORS), node("osd", plan.osds), sim.node("client"));
-        let lives = TicketLives { login: Duration::from_secs(120), service: Duration::from_secs(20) };
-        let auth = plan.auth.map_or(Auth::None, |mode| Auth::cephx(mode, lives, plan.seed));
-        let shared = Shared::new(Maps::begin(FSID, plan.osds, 3, plan.pg_num), auth);
-        Nodes { sim, monitors, osds, client, shared }
-    }
-
-    fn monitor_addr(&self, n: usize) -> SocketAddr {
-        SocketAddr::new(self.sim.ip(&self.monitors[n]), 3300)
-    }
-
-    fn start_monitor(&self, n: usize) {
-        let (shared, addr) = (self.shared.clone(), self.monitor_addr(n));
-        start(&self.monitors[n], move |listener| monitor::start(shared, n, listener), addr);
-    }
-
-    fn start_osd(&self, n: usize) {
-        let (shared, addr) = (self.shared.clone(), SocketAddr::new(self.sim.ip(&self.osds[n]), 6800));
-        let id = OsdId(i32::try_from(n).expect("OSDs are few"));
-        start(&self.osds[n], move |listener| osd::start(shared, id, listener), addr);
-    }
+/// Whether an object lies in the erasure-coded pool.
+fn is_coded(object: usize) -> bool {
+    object >= OBJECTS - CODED_OBJECTS
 }
 
-/// Starts a daemon on a node.
-fn start(world: &World, daemon: impl FnOnce(TcpListener) + Send + 'static, addr: SocketAddr) {
-    let main = move || async move {
-        daemon(TcpListener::bind(addr).expect("a daemon has its node to itself"));
-        pending::<()>().await;
-    };
-    start_core(world, main);
-}
-
-fn start_core<F: Future<Output = ()> + 'static>(world: &World, main: impl FnOnce() -> F + Send + 'static) {
-    let core: CoreThread = world.start_core(CoreConfig::default(), main).expect("simulated cores are plenty");
-    // It ends with its node.
-    drop(core);
-}
-
-/// There are no files in the simulation.
-fn no_files(_: &Path) -> io::Result<Vec<u8>> {
-    Err(io::ErrorKind::NotFound.into())
-}
-
-fn client_config(nodes: &Nodes) -> ClusterConfig {
-    let hosts: Vec<String> = (0..MONITORS).map(|n| format!("v2:{}", nodes.monitor_addr(n))).collect();
-    let mut sources = Sources::default().with_option("mon_host", hosts.join(","));
-    for (name, value) in nodes.shared.with(|state| state.auth.client_options()) {
-        sources = sources.with_option(name, value);
-    }
-    let settings = Settings::load_with(&ImageSpec::new("rbd", ""), &sources, &no_files);
-    ClusterConfig::load_with(&settings.expect("the options are right"), &no_files).expect("the key is right")
+/// Where an object lies.
+fn pool_of(object: usize) -> PoolId {
+    if is_coded(object) { CODED } else { DATA }
 }
 
 /// Runs a simulation to its end.
 pub fn run(plan: &Plan) -> Outcome {
     let nodes = Nodes::new(plan);
-    (0..MONITORS).for_each(|n| nodes.start_monitor(n));
-    (0..plan.osds).for_each(|n| nodes.start_osd(n));
-    let load = start_load(plan, &nodes);
+    let mut loads: Vec<Load> = Vec::new();
+    for node in 0..plan.clients {
+        let (client, seats) = nodes.new_client(plan, node);
+        let load = Load::new(plan, &nodes.shared, client, loads.last());
+        nodes.start_client(node, &load, seats);
+        loads.push(load);
+    }
     nodes.sim.run_for(Duration::from_secs(1));
     nodes.sim.configure_net(|net| (net.reset, net.segment_max) = (plan.reset, plan.segment_max));
     let mut nemesis = Nemesis::new(plan, &nodes);
-    for _ in 0..plan.blows {
-        nemesis.strike();
-        if load.is_over() {
+    for step in &plan.history {
+        if let Blow::Fence = step.blow {
+            loads.extend(fence(plan, &nodes, &loads));
+        }
+        nemesis.strike(step);
+        if loads.iter().all(Load::is_over) {
             break;
         }
     }
     nemesis.mend();
     nodes.sim.configure_net(|net| net.reset = 0.0);
-    let limit = nodes.sim.now() + RECOVERY_MAX;
-    while !load.is_over() && nodes.sim.now() < limit {
-        nodes.sim.run_for(Duration::from_millis(500));
+    loads.iter().for_each(Load::mended);
+    wait_for(&nodes, &loads);
+    for node in 0..plan.clients {
+        if loads[node].ended() == Some(Told::IdentityLost) {
+            let plan = Plan { rounds: HEIRS_ROUNDS, ..plan.clone() };
+            loads.push(succeed(&plan, &nodes, node, &loads));
+            wait_for(&nodes, &loads);
+        }
     }
-    if !load.is_over() {
-        nodes.shared.violation(format!("hangs {RECOVERY_MAX:?} after all was mended: {:?}", load.going()));
-    }
-    load.close();
+    loads.iter().for_each(Load::close);
     nodes.sim.run_for(Duration::from_secs(1));
     let trace = nodes.sim.trace_hash();
-    let resends = load.resends();
+    let resends = loads.iter().map(Load::resends).sum();
     nodes.shared.with(|state| Outcome {
         violations: state.violations().to_vec(),
         writes: state.truth.writes() as u64,
-        repeats: state.truth.repeats(),
         resends,
         epochs: state.maps.newest().0,
+        census: state.census.clone(),
         trace,
     })
 }
 
-fn start_load(plan: &Plan, nodes: &Nodes) -> Load {
-    let (client, seats) = Cluster::new(&nodes.client, client_config(nodes), plan.cores);
-    let load = Load::new(plan, nodes.shared.clone(), client);
-    for seat in seats {
-        let load = load.clone();
-        start_core(&nodes.client, move || load.run(seat));
-    }
+/// Fences the first client, if it has shown itself yet; another takes its place.
+fn fence(plan: &Plan, nodes: &Nodes, loads: &[Load]) -> Option<Load> {
+    let addr = loads[0].addr()?;
+    nodes.shared.fence(&addr);
+    Some(succeed(plan, nodes, 0, loads))
+}
+
+/// A client that takes the place of another, on the same machine.
+fn succeed(plan: &Plan, nodes: &Nodes, node: usize, loads: &[Load]) -> Load {
+    let (client, seats) = nodes.new_client(plan, node);
+    let load = Load::new(plan, &nodes.shared, client, loads.last()).in_place_of(&loads[node]);
+    nodes.shared.count(Seen::Heir);
+    nodes.start_client(node, &load, seats);
     load
+}
+
+/// Lets the loads come to their end, which takes no longer than a bound once everything is mended.
+fn wait_for(nodes: &Nodes, loads: &[Load]) {
+    let limit = nodes.sim.now() + RECOVERY_MAX;
+    while !loads.iter().all(Load::is_over) && nodes.sim.now() < limit {
+        nodes.sim.run_for(Duration::from_millis(500));
+    }
+    for load in loads.iter().filter(|load| !load.is_over()) {
+        nodes.shared.violation(format!("hangs {RECOVERY_MAX:?} after all was mended: {:?}", load.going()));
+    }
 }
