@@ -145,14 +145,15 @@ impl ImagePool {
         let Plan { size, striping, features, data_pool } = plan;
         let data_pool: Option<PoolId> = data_pool.as_ref().map(IoCtx::pool);
         let prefix = names::data_prefix(id, data_pool.map(|_| io.pool()));
-        let mut head =
-            vec![new_object(), op(&header::create(*size, striping.order(), *features, &prefix, data_pool))];
-        if striping.is_fancy() {
-            head.push(op(&header::set_stripe_unit_count(striping.unit(), striping.count())));
-        }
+        let head = header::create(*size, striping.order(), *features, &prefix, data_pool);
         let header_object = names::header(id);
-        change(io, &header_object, &head).await?;
-        made.push(Made::Object(header_object));
+        change(io, &header_object, &[new_object(), op(&head)]).await?;
+        made.push(Made::Object(header_object.clone()));
+        if striping.is_fancy() {
+            // By itself: the class must find the feature in the header already.
+            let stripes = header::set_stripe_unit_count(striping.unit(), striping.count());
+            call(io, &header_object, &stripes).await?;
+        }
         if features.contains(Features::OBJECT_MAP) {
             let map = names::object_map(id, SnapId::HEAD);
             let empty = object_maps::resize(striping.objects(*size), ObjectState::Nonexistent);

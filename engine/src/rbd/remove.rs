@@ -50,7 +50,7 @@ impl ImagePool {
         }
     }
 
-    /// Removes what is left of an image when its header is gone.
+    /// Removes what is left of an image that has no data any more.
     async fn forget(&self, name: &str, id: &str) -> std::result::Result<(), OpError> {
         for object in [names::header(id), names::object_map(id, SnapId::HEAD), names::id_object(name)] {
             or_missing(self.io.remove(&object).await)?;
@@ -60,15 +60,13 @@ impl ImagePool {
 }
 
 impl RbdImage {
-    /// Everything but the names.
+    /// Everything but the header and the names: its removal would take the watch with it.
     async fn remove_content(&mut self, concurrent: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
         self.check_changeable(REMOVE)?;
         maintain(self, REMOVE, async |image, map, me| {
             image.check_removable(me).await?;
             trim(image, map, 0, concurrent, REMOVE, progress).await?;
-            image.leave_parent().await?;
-            let gone = or_missing(image.io().remove(&image.header_object()).await);
-            gone.map(drop).map_err(|error| image.failed(REMOVE, error))
+            image.leave_parent().await
         })
         .await
     }
