@@ -41,7 +41,7 @@ doc:
 fuzz:
 	tests/fuzz/run 600
 
-# The simulated power cuts and the kill -9 rounds, many more of them than `make test` runs.
+# The simulated power cuts and failing clusters and the kill -9 rounds, many more of them than `make test` runs.
 soak: build
 	RINGBD_SEEDS=1000000 RINGBD_KILL_ROUNDS=500 $(CARGO) test --release -p ringbd-tests -- --nocapture
 

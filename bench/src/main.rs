@@ -6,6 +6,7 @@
 mod cache_bench;
 mod cli;
 mod cluster_session;
+mod cluster_status;
 mod command;
 mod environment;
 mod failure;

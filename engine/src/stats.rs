@@ -111,6 +111,8 @@ pub struct Stats {
     ops: [OpStats; Op::ALL.len()],
     /// The caches of all open images.
     pub cache: CacheStats,
+    /// Reads and writes that went straight to the store's disk: one operation each, and nothing to wait for before.
+    pub straight: u64,
     /// How long the store took for each read, write and flush below the cache, in nanoseconds.
     pub store: StoreLatencies,
     /// CPU time of the engine's cores, user and system.
@@ -158,6 +160,7 @@ impl Stats {
             mine.merge(theirs);
         }
         self.cache.merge(&other.cache);
+        self.straight += other.straight;
         self.store.merge(&other.store);
         self.cpu += other.cpu;
         self.cores += other.cores;
@@ -170,6 +173,7 @@ pub(crate) struct CoreStats {
     counts: [OpCount; Op::ALL.len()],
     latency: RefCell<Option<Box<[Latencies; Op::ALL.len()]>>>,
     begun: Cell<u64>,
+    straight: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -186,6 +190,11 @@ impl CoreStats {
         let begun = self.begun.get();
         self.begun.set(begun.wrapping_add(1));
         begun.is_multiple_of(LATENCY_SAMPLE).then(now)
+    }
+
+    #[inline]
+    pub(crate) fn count_straight(&self) {
+        self.straight.set(self.straight.get() + 1);
     }
 
     #[inline]
@@ -209,7 +218,7 @@ impl CoreStats {
     }
 
     pub(crate) fn read(&self) -> Stats {
-        let mut stats = Stats { cores: 1, ..Stats::default() };
+        let mut stats = Stats { cores: 1, straight: self.straight.get(), ..Stats::default() };
         let latency = self.latency.borrow();
         for op in Op::ALL {
             let (count, place) = (&self.counts[op as usize], &mut stats.ops[op as usize]);

@@ -127,6 +127,39 @@ fn lent_threads_come_and_go_and_take_their_objects_along() {
 }
 
 #[test]
+fn lent_threads_that_come_and_go_at_once_leave_nothing_behind() {
+    let bed = Bed::new(64 << 20, 20);
+    let engine = bed.engine(Cores::Lent(2));
+    let image = engine.open(&spec(), &options(QemuCache::Writeback, &[])).unwrap();
+    for round in 0..40u64 {
+        let threads: Vec<_> = (0..4u64)
+            .map(|thread| {
+                let (engine, image) = (engine.clone(), image.clone());
+                std::thread::spawn(move || {
+                    let mut core = engine.lend().unwrap();
+                    for n in 0..16 {
+                        let offset = (thread * 16 + n) << 20;
+                        let data = pattern(round << 32 | thread << 8 | n, 4096);
+                        core.block_on(image.write_at(data, offset)).0.unwrap();
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(engine.cores(), 0);
+    }
+    let mut core = engine.lend().unwrap();
+    for thread in 0..4u64 {
+        for n in 0..16 {
+            let (result, buf) = core.block_on(image.read_at(Buf::zeroed(4096), (thread * 16 + n) << 20));
+            result.unwrap();
+            assert!(*buf == *pattern(39 << 32 | thread << 8 | n, 4096), "thread {thread} write {n}");
+        }
+    }
+    core.block_on(image.close()).unwrap();
+}
+
+#[test]
 fn requests_past_the_end_are_short_or_refused_as_librbd_does() {
     let bed = Bed::new((1 << 20) + 1000, 20);
     let engine = bed.engine(Cores::Own(1));
@@ -287,6 +320,33 @@ fn a_lent_core_hits_too() {
             core.wait(None);
         }
     }
+}
+
+#[test]
+fn without_a_cache_whole_blocks_go_straight_to_the_disk() {
+    let bed = Bed::new(64 << 20, 22);
+    let engine = bed.engine(Cores::Own(1));
+    let image = engine.open(&spec(), &options(QemuCache::None, &[])).unwrap();
+    let straight = || block_on(engine.stats()).straight;
+    let write = |offset, data| image.blocking().write_at(data, offset).0.unwrap();
+    read(&image, 0, 4096);
+    assert_eq!(straight(), 0, "a hole takes no operation of the disk");
+    write(0, pattern(1, 4 << 20));
+    assert_eq!(straight(), 0, "the object had no slot yet");
+    write(8192, pattern(2, 4096));
+    assert_eq!(straight(), 1);
+    let got = read(&image, 4096, 8192);
+    assert!(got[..4096] == pattern(1, 4 << 20)[4096..8192] && got[4096..] == *pattern(2, 4096));
+    assert_eq!(straight(), 2);
+    write(100, pattern(3, 4096));
+    assert_eq!(straight(), 2, "a part of a block is read and changed");
+    read(&image, (4 << 20) - 4096, 8192);
+    assert_eq!(straight(), 2, "two objects");
+    block_on(image.discard(0, 4 << 20)).unwrap();
+    assert_eq!(read(&image, 8192, 4096), [0; 4096], "what was discarded is zeros");
+    assert_eq!(straight(), 2);
+    let stats = block_on(engine.stats());
+    assert_eq!((stats.op(ringbd::Op::Write).requests, stats.op(ringbd::Op::Read).requests), (3, 4));
 }
 
 #[test]

@@ -1,21 +1,22 @@
-//! All that the plugin asks of the engine: the size of an image, and a job's link to an engine, its images and its core.
+//! All that the plugin asks of the engine: the size of an image, and a job's link to an engine and its images.
 //!
-//! A job opens its images first, and lends its thread as a core right before its first I/O. From then on it polls until
-//! [`Link::close`], which gives the core's objects to the other jobs' cores, or writes them back.
+//! A job opens its images first, and takes its [`Port`] right before its first I/O. If that makes its thread a core, it polls
+//! from then on until [`Link::close`], which gives the core's objects to the other jobs' cores, or writes them back.
 
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringbd::config::{ImageSpec, Settings};
 use ringbd::store::{ImageName, OpenMode, Store, StoreError};
 use ringbd::{
-    Access, Buf, CORES_MAX, Core, Cores, Engine, EngineOptions, Error, ErrorKind, Image, OpenOptions, Region,
-    Request, World,
+    Access, Buf, CORES_MAX, CompletionQueue, Cores, Engine, EngineOptions, Error, ErrorKind, Image,
+    OpenOptions, Region, Request, World,
 };
 
 use crate::job::Failure;
 use crate::log::say;
+use crate::port::Port;
 use crate::registry::{Engines, OpenImage, Registry, SharedEngine};
 use crate::settings;
 use crate::target::{Target, WaitMode};
@@ -61,16 +62,18 @@ pub(crate) struct Link {
     group: u32,
     spin: Duration,
     store: Option<PathBuf>,
+    /// The engine has cores of its own.
+    served: bool,
     images: Vec<(Target, Image)>,
     buffers: Option<Region>,
-    core: Option<Core>,
+    port: Option<Port>,
 }
 
 impl Link {
     /// A link without images, of a job in a group of jobs that run at the same time.
     pub(crate) fn new(wait_mode: WaitMode, group: u32) -> Link {
         let (spin, images) = (Duration::ZERO, Vec::new());
-        Link { wait_mode, group, spin, store: None, images, buffers: None, core: None }
+        Link { wait_mode, group, spin, store: None, served: false, images, buffers: None, port: None }
     }
 
     /// Opens an image, or finds it open in this job. An image that another job of the process has open with the same
@@ -87,15 +90,24 @@ impl Link {
                 format!("the job uses the stores {other} and {dir} (give each store a job of its own)");
             return Err(Failure { message, errno: libc::EINVAL });
         }
-        let mut engines = lock(&mut self.core);
+        let own_cores = target.cores.is_some().then(|| Cores::own(&settings));
+        let mut engines = lock(&mut self.port);
         if engines.of_store(&dir).is_none() {
             let jobs = engines.jobs_expected(&dir, self.group);
-            engines.add(start_engine(&dir, jobs)?);
+            engines.add(start_engine(&dir, jobs, own_cores.clone(), settings.spin())?);
         }
         let shared = engines.of_store(&dir).expect("it was there or has just been added");
+        if shared.own_cores != own_cores {
+            let message = format!(
+                "jobs on the store {} share one engine and ask for different cores (give all of them the same cores=)",
+                dir.display()
+            );
+            return Err(Failure { message, errno: libc::EINVAL });
+        }
         if self.store.is_none() {
             shared.jobs += 1;
             self.store = Some(dir);
+            self.served = own_cores.is_some();
             self.spin = settings.spin();
         }
         let open = shared.images.iter_mut().find(|open| open.target == *target);
@@ -130,19 +142,19 @@ impl Link {
         self.images[image].1.access() == Access::ReadOnly
     }
 
-    /// Memory for the kernel to know when the core is lent.
+    /// Memory for the kernel to know when the thread becomes a core.
     pub(crate) fn set_buffers(&mut self, region: Region) {
         self.buffers = Some(region);
     }
 
-    /// Makes this thread a core of its images' engine.
-    pub(crate) fn lend(&mut self) -> Result<(), Failure> {
-        let Some((_, image)) = self.images.first().filter(|_| self.core.is_none()) else { return Ok(()) };
-        let mut core = image.engine().lend()?;
-        if let Some(region) = self.buffers {
-            core.register_buffers(&[region]);
-        }
-        self.core = Some(core);
+    /// Joins this thread to its images' engine: as a core, or to the engine's own.
+    pub(crate) fn join(&mut self) -> Result<(), Failure> {
+        let Some((_, image)) = self.images.first().filter(|_| self.port.is_none()) else { return Ok(()) };
+        self.port = Some(if self.served {
+            Port::Queue(CompletionQueue::new())
+        } else {
+            Port::lend(image.engine(), self.buffers)?
+        });
         Ok(())
     }
 
@@ -169,59 +181,43 @@ impl Link {
             Op::Discard => Request::discard(offset, len),
             Op::Flush => Request::flush(),
         };
-        let core = self.core.as_mut().expect("a file is open only if the core was lent");
-        core.submit(&self.images[image].1, request, token);
+        let port = self.port.as_mut().expect("a file is open only if the thread joined");
+        port.submit(&self.images[image].1, request, token);
     }
 
     /// Does what can be done without waiting.
     #[inline]
     pub(crate) fn poll(&mut self) {
-        if let Some(core) = &mut self.core {
-            core.poll();
+        if let Some(port) = &mut self.port {
+            port.poll();
         }
     }
 
     /// Waits until something happened, in the way of the job's `wait_mode`, or until `limit` is over.
     pub(crate) fn wait(&mut self, limit: Option<Duration>) {
-        let Some(core) = &mut self.core else { return };
-        match self.wait_mode {
-            WaitMode::Park => core.wait(limit),
-            WaitMode::Poll => {
-                core.poll();
-            }
-            // Other cores answer soon; a disk does not, and sleeping costs it nothing.
-            WaitMode::Adaptive if !core.waits_for_cores() => core.wait(limit),
-            WaitMode::Adaptive => {
-                let start = Instant::now();
-                let spin = limit.map_or(self.spin, |limit| limit.min(self.spin));
-                while !core.poll() {
-                    if start.elapsed() >= spin {
-                        return core.wait(limit.map(|limit| limit.saturating_sub(spin)));
-                    }
-                    std::hint::spin_loop();
-                }
-            }
+        if let Some(port) = &mut self.port {
+            port.wait(self.wait_mode, self.spin, limit);
         }
     }
 
     /// The next request that ended: its token, and how many bytes it did.
     #[inline]
     pub(crate) fn next_completion(&mut self) -> Option<(u64, Result<u64, Error>)> {
-        let done = self.core.as_mut()?.next_completion()?;
+        let done = self.port.as_mut()?.next_completion()?;
         Some((done.token, done.result))
     }
 
     /// Writes back and makes durable what was acknowledged.
     pub(crate) fn flush(&mut self, image: ImageIndex) -> Result<(), Failure> {
         let image = self.images[image].1.clone();
-        self.core.as_mut().map_or(Ok(()), |core| Ok(core.block_on(image.flush())?))
+        self.port.as_mut().map_or(Ok(()), |port| Ok(port.block_on(image.flush())?))
     }
 
     /// Writes back and drops what is cached. While other jobs write, their newest data stays, which is no failure.
     pub(crate) fn invalidate(&mut self, image: ImageIndex) -> Result<(), Failure> {
         let image = self.images[image].1.clone();
-        let Some(core) = &mut self.core else { return Ok(()) };
-        match core.block_on(image.invalidate_cache()) {
+        let Some(port) = &mut self.port else { return Ok(()) };
+        match port.block_on(image.invalidate_cache()) {
             Err(error) if error.kind() == ErrorKind::Busy => {
                 tracing::debug!("{error}");
                 Ok(())
@@ -230,15 +226,15 @@ impl Link {
         }
     }
 
-    /// Ends the job's part: images that no other job has open are written back and closed, then the thread is a core no
-    /// more, and with the last job the engine ends. Again is nothing.
+    /// Ends the job's part: images that no other job has open are written back and closed, then the thread leaves the
+    /// engine, and with the last job the engine ends. Again is nothing.
     pub(crate) fn close(&mut self) -> Result<(), Failure> {
         let Some(store) = self.store.take() else { return Ok(()) };
-        let mut engines = lock(&mut self.core);
+        let mut engines = lock(&mut self.port);
         let shared = engines.of_store(&store).expect("an engine stays while it has jobs");
-        if self.core.is_none() && shared.engine.cores() > 0 {
+        if self.port.is_none() && shared.engine.cores() > 0 {
             // What other jobs left of an image lies with the cores there are, and closing needs one to ask them.
-            if let Err(failure) = self.lend() {
+            if let Err(failure) = self.join() {
                 say(failure.message);
             }
         }
@@ -249,12 +245,12 @@ impl Link {
             shared.images[place].jobs -= 1;
             if shared.images[place].jobs == 0 {
                 shared.images.remove(place);
-                if let Some(core) = &mut self.core {
-                    outcome = outcome.and(core.block_on(image.close()));
+                if let Some(port) = &mut self.port {
+                    outcome = outcome.and(port.block_on(image.close()));
                 }
             }
         }
-        self.core = None;
+        self.port = None;
         shared.jobs -= 1;
         if shared.jobs == 0 {
             engines.remove(&store);
@@ -272,9 +268,9 @@ impl Drop for Link {
 }
 
 /// Takes the registry's lock. A thread that is a core works on while it waits, because the holder may need it.
-fn lock(core: &mut Option<Core>) -> MutexGuard<'static, Engines> {
+fn lock(port: &mut Option<Port>) -> MutexGuard<'static, Engines> {
     let registry = Registry::of_process();
-    let Some(core) = core else { return registry.lock() };
+    let Some(core @ Port::Core(_)) = port else { return registry.lock() };
     loop {
         if let Some(engines) = registry.try_lock() {
             return engines;
@@ -299,13 +295,20 @@ fn open_store(dir: &Path, mode: OpenMode) -> Result<Store, Failure> {
     Store::open(&World::real(), dir, mode).map_err(|error| store_failure(&error))
 }
 
-fn start_engine(dir: &Path, jobs: usize) -> Result<SharedEngine, Failure> {
+fn start_engine(
+    dir: &Path,
+    jobs: usize,
+    own_cores: Option<Cores>,
+    spin: Duration,
+) -> Result<SharedEngine, Failure> {
     let store = open_store(dir, OpenMode::ReadWrite)?;
-    // The spinning is done here, job by job, as each job's wait_mode says.
-    let cores = Cores::Lent(jobs.clamp(1, CORES_MAX));
-    let options = EngineOptions { cores, spin: Duration::ZERO, ..EngineOptions::default() };
-    let engine = Engine::start(store, options)?;
-    Ok(SharedEngine { store: dir.to_owned(), engine, jobs: 0, images: Vec::new() })
+    let (cores, spin) = match &own_cores {
+        Some(cores) => (cores.clone(), spin),
+        // The spinning is done here, job by job, as each job's wait_mode says.
+        None => (Cores::Lent(jobs.clamp(1, CORES_MAX)), Duration::ZERO),
+    };
+    let engine = Engine::start(store, EngineOptions { cores, spin, ..EngineOptions::default() })?;
+    Ok(SharedEngine { store: dir.to_owned(), engine, own_cores, jobs: 0, images: Vec::new() })
 }
 
 fn size_in(store: &Store, spec: &ImageSpec) -> Result<u64, Failure> {

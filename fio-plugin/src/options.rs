@@ -31,6 +31,7 @@ pub(crate) struct JobOptions {
     namespace: *mut c_char,
     snap: *mut c_char,
     store: *mut c_char,
+    cores: *mut c_char,
     busy_poll: c_int,
     cache: c_int,
     wait_mode: c_int,
@@ -67,6 +68,9 @@ impl JobOptions {
     }
     pub(crate) fn store(&self) -> Option<&CStr> {
         self.string(self.store)
+    }
+    pub(crate) fn cores(&self) -> Option<&CStr> {
+        self.string(self.cores)
     }
 
     pub(crate) fn cache(&self) -> Option<Cache> {
@@ -105,26 +109,7 @@ pub(crate) fn table() -> &'static mut [FioOption] {
     );
     wait_mode.def = WaitMode::Adaptive.word().as_ptr();
     wait_mode.cb = stamp as unsafe extern "C" fn(*mut c_void, *const c_char) -> Status as *mut c_void;
-    let table = vec![
-        string(
-            c"rbdname",
-            c"RBD image",
-            c"Image: name, pool/name, or a whole rbd:pool/name[@snap][:option=value...]; default: the job's filename",
-            offset_of!(JobOptions, rbdname),
-        ),
-        string(c"pool", c"RBD pool", c"Pool that holds the image", offset_of!(JobOptions, pool)),
-        string(
-            c"namespace",
-            c"RBD namespace",
-            c"Namespace inside the pool",
-            offset_of!(JobOptions, namespace),
-        ),
-        string(
-            c"snap",
-            c"RBD snapshot",
-            c"Open this snapshot of the image, read-only",
-            offset_of!(JobOptions, snap),
-        ),
+    let engine = [
         string(
             c"store",
             c"Embedded store",
@@ -137,6 +122,13 @@ pub(crate) fn table() -> &'static mut [FioOption] {
             c"Client cache, in QEMU's words; default: what the configuration says",
             offset_of!(JobOptions, cache),
             &Cache::ALL.map(|cache| (cache.word(), cache as u64, cache.help())),
+        ),
+        string(
+            c"cores",
+            c"Cores of the engine",
+            c"Do the work on threads of the engine's own: their number, or the CPUs to pin them to, such as 0,2-3; \
+              default: on the jobs' threads",
+            offset_of!(JobOptions, cores),
         ),
         wait_mode,
         boolean(
@@ -163,9 +155,34 @@ pub(crate) fn table() -> &'static mut [FioOption] {
             c"Ceph user, with or without the client. prefix; default: admin",
             offset_of!(JobOptions, clientname),
         ),
-        FioOption::zeroed(),
     ];
-    table.leak()
+    let end = FioOption::zeroed();
+    image_options().into_iter().chain(engine).chain([end]).collect::<Vec<_>>().leak()
+}
+
+/// What names the image.
+fn image_options() -> [FioOption; 4] {
+    [
+        string(
+            c"rbdname",
+            c"RBD image",
+            c"Image: name, pool/name, or a whole rbd:pool/name[@snap][:option=value...]; default: the job's filename",
+            offset_of!(JobOptions, rbdname),
+        ),
+        string(c"pool", c"RBD pool", c"Pool that holds the image", offset_of!(JobOptions, pool)),
+        string(
+            c"namespace",
+            c"RBD namespace",
+            c"Namespace inside the pool",
+            offset_of!(JobOptions, namespace),
+        ),
+        string(
+            c"snap",
+            c"RBD snapshot",
+            c"Open this snapshot of the image, read-only",
+            offset_of!(JobOptions, snap),
+        ),
+    ]
 }
 
 fn option(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use ringbd::{Engine, Image};
+use ringbd::{Cores, Engine, Image};
 
 use crate::target::Target;
 
@@ -24,6 +24,8 @@ pub(crate) struct OpenImage {
 pub(crate) struct SharedEngine {
     pub(crate) store: PathBuf,
     pub(crate) engine: Engine,
+    /// Its own cores; none where the jobs' threads are its cores.
+    pub(crate) own_cores: Option<Cores>,
     pub(crate) jobs: usize,
     pub(crate) images: Vec<OpenImage>,
 }

@@ -30,6 +30,9 @@ fn resolve_in(target: &Target, env: Env) -> Result<(ImageSpec, Settings), Failur
     if let Some(store) = &target.store {
         sources = sources.with_option("ringbd_store", store);
     }
+    if let Some(cores) = &target.cores {
+        sources = sources.with_option(cores_option(cores), cores);
+    }
     let mut settings = Settings::load(&spec, &sources).map_err(|error| wrong(&error))?;
     let early = matches!(target.cache, Some(Cache::Writeback | Cache::Writearound));
     if early && *settings.origin(UNTIL_FLUSH) == Origin::Default {
@@ -38,6 +41,12 @@ fn resolve_in(target: &Target, env: Env) -> Result<(ImageSpec, Settings), Failur
         settings = Settings::load(&spec, &sources).map_err(|error| wrong(&error))?;
     }
     Ok((spec, settings))
+}
+
+/// `cores=2` says how many; what is no plain number lists CPUs (`0,2-3`, and `2-2` for one).
+fn cores_option(cores: &str) -> &'static str {
+    let count = cores.bytes().all(|byte| byte.is_ascii_digit());
+    if count { "ringbd_cores" } else { "ringbd_core_list" }
 }
 
 /// Tells the user when the cache that runs is not the one the job asked for.
@@ -118,6 +127,7 @@ mod tests {
             cluster: None,
             client: None,
             cache: None,
+            cores: None,
         }
     }
 
@@ -154,6 +164,21 @@ mod tests {
         let (_, settings) = resolved(&Target { cache: Some(Cache::Writeback), ..named }).unwrap();
         assert_eq!(settings.store(), Some(std::path::Path::new("/other")));
         assert_eq!(settings.cache().mode, Policy::None);
+    }
+
+    #[test]
+    fn cores_are_a_number_or_a_list() {
+        let of = |cores: &str| {
+            let resolved = resolved(&Target { cores: Some(cores.into()), ..target("foo") });
+            resolved.map(|(_, settings)| (settings.cores(), settings.core_list().to_vec()))
+        };
+        assert_eq!(of("3").unwrap(), (3, vec![]));
+        assert_eq!(of("2-2").unwrap(), (1, vec![2]));
+        assert_eq!(of("0,2-3").unwrap(), (3, vec![0, 2, 3]));
+        for wrong in ["", "two", "1,", "3-1", "99999999999999999999"] {
+            let message = of(wrong).unwrap_err();
+            assert!(message.contains("ringbd_core"), "{wrong}: {message}");
+        }
     }
 
     #[test]

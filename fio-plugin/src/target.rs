@@ -21,6 +21,8 @@ pub(crate) struct Target {
     /// The Ceph user without `client.`.
     pub(crate) client: Option<String>,
     pub(crate) cache: Option<Cache>,
+    /// The engine's own cores: how many, or on which CPUs. Without them the jobs' threads are the cores.
+    pub(crate) cores: Option<String>,
 }
 
 impl Target {
@@ -50,6 +52,7 @@ impl Target {
                 None => name,
             }),
             cache: options.cache(),
+            cores: given("cores", options.cores())?,
         })
     }
 }

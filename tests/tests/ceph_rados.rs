@@ -5,10 +5,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "ceph_rados/faults.rs"]
+mod faults;
+
 use ringbd::Buf;
 use ringbd::rados::{OpError, OsdOp, Rados, SnapContext, WatchNews};
 use ringbd::runtime::spawn;
-use ringbd_tests::ceph::{Cluster, Load, Options, start_or_skip};
+use ringbd_tests::ceph::{Cluster, Options, start_or_skip};
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
@@ -221,75 +224,4 @@ fn without_authentication() {
     let Some(cluster) = start_or_skip(&options) else { return };
     cluster.create_pool("data", 8);
     objects_both_ways(&cluster, NOTHING);
-}
-
-/// Nothing is lost, nothing is done twice, and everything goes on, whatever happens to the cluster.
-#[test]
-fn a_verified_load_survives_what_clusters_do() {
-    let options = Options { mons: 3, osds: 3, size: 2, manager: true, ..Options::default() };
-    let Some(mut cluster) = start_or_skip(&options) else { return };
-    cluster.create_pool("data", 8);
-    cluster.await_clean();
-    for cores in [1, 2] {
-        let load = Load::start(&cluster, "data", NOTHING, cores);
-        load.await_progress(200);
-        disturb(&mut cluster, &load);
-        assert!(load.finish() > 1000);
-    }
-}
-
-fn disturb(cluster: &mut Cluster, load: &Load) {
-    for osd in 0..3 {
-        cluster.osd(osd).kill();
-        // Until the monitors have noticed, some operations wait; the others go on.
-        cluster.ceph(&["osd", "down", &osd.to_string()]);
-        load.await_progress(200);
-        cluster.osd(osd).restart();
-        cluster.await_osds_up(3);
-        load.await_progress(200);
-        cluster.await_clean();
-    }
-    // An OSD that is alive and is called dead comes back by itself; one that is out gives its data away.
-    cluster.ceph(&["osd", "down", "0"]);
-    load.await_progress(200);
-    cluster.ceph(&["osd", "out", "1"]);
-    load.await_progress(500);
-    cluster.ceph(&["osd", "in", "1"]);
-    load.await_progress(200);
-    // Another primary, and more placement groups.
-    cluster.ceph(&["osd", "primary-affinity", "2", "0"]);
-    load.await_progress(200);
-    cluster.ceph(&["osd", "primary-affinity", "2", "1"]);
-    let pgs = cluster.ceph_json(&["osd", "pool", "get", "data", "pg_num"])["pg_num"].as_u64().unwrap();
-    cluster.ceph(&["osd", "pool", "set", "data", "pg_num", &(pgs * 2).to_string()]);
-    load.await_progress(1000);
-    // A monitor dies: the session moves to another.
-    cluster.mon(0).kill();
-    load.await_progress(200);
-    cluster.mon(0).restart();
-    // Everybody waits, and goes on.
-    cluster.ceph(&["osd", "pause"]);
-    let before = load.acknowledged();
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(load.acknowledged() - before < 200, "a paused cluster does nothing");
-    cluster.ceph(&["osd", "unpause"]);
-    load.await_progress(200);
-    cluster.ceph(&["osd", "pool", "set-quota", "data", "max_objects", "1"]);
-    std::thread::sleep(Duration::from_secs(6));
-    cluster.ceph(&["osd", "pool", "set-quota", "data", "max_objects", "0"]);
-    load.await_progress(200);
-}
-
-/// Connections break all the time, in the middle of anything.
-#[test]
-fn a_verified_load_survives_cut_connections() {
-    let global = "[osd]\nms inject socket failures = 300".to_owned();
-    let options = Options { osds: 2, global, ..Options::default() };
-    let Some(cluster) = start_or_skip(&options) else { return };
-    cluster.create_pool("data", 8);
-    for options in [NOTHING, &[("ms_client_mode", "secure")]] {
-        let load = Load::start(&cluster, "data", options, 2);
-        load.await_progress(2000);
-        load.finish();
-    }
 }

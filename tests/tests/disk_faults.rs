@@ -110,6 +110,40 @@ fn failing_writes_are_told_and_nothing_acknowledged_is_lost() {
     assert!(failures > 100, "the disk did fail");
 }
 
+/// Operations that move only a part of what they were to move are done again, and nobody notices.
+#[test]
+fn short_transfers_are_made_whole() {
+    let mut straight = 0;
+    for seed in 0..100 {
+        let sim = Sim::new(SimConfig::seeded(seed));
+        let node = sim.node("host");
+        sim.block_on(&node, create(16)).unwrap();
+        let image = sim.block_on(&node, async { open(QemuCache::None) }).unwrap();
+        let fill = async { image.write_at(Buf::from_slice(&vec![255; 1 << 20]), 0).await.0 };
+        sim.block_on(&node, fill).unwrap().unwrap();
+        sim.configure_disk(&node, |disk| disk.short_transfer = 0.5);
+        let work = async {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut model = vec![255; 256];
+            for round in 0..40u8 {
+                let block = random.usize(0..254);
+                let count = random.usize(1..=(16 - block % 16).min(2));
+                let (at, len) = (block as u64 * 4096, count * 4096);
+                image.write_at(Buf::from_slice(&vec![round; len]), at).await.0.unwrap();
+                model[block..block + count].fill(round);
+                let from = random.usize(0..254);
+                let (result, buf) = image.read_at(Buf::zeroed(8192), from as u64 * 4096).await;
+                assert_eq!(result.unwrap(), 8192);
+                assert!(buf[..4096].iter().all(|&byte| byte == model[from]), "seed {seed}, block {from}");
+                assert!(buf[4096..].iter().all(|&byte| byte == model[from + 1]), "seed {seed}, block {from}");
+            }
+            image.engine().stats().await.straight
+        };
+        straight += sim.block_on(&node, work).unwrap();
+    }
+    assert!(straight > 1000, "{straight} operations went straight to the disk");
+}
+
 /// A writeback that fails is reported by the flush, again and again, until the disk takes the bytes.
 #[test]
 fn a_failed_writeback_is_reported_at_every_flush_until_it_lands() {

@@ -102,6 +102,12 @@ impl Lab {
         command
     }
 
+    /// The arguments of one more job on `img`. fio knows the plugin's options only behind its name.
+    fn second_job(&self, kind: &str) -> String {
+        let (plugin, store) = (self.plugin.display(), self.path("store"));
+        format!("--name=second --ioengine=external:{plugin} --store={} --rbdname=img {kind}", store.display())
+    }
+
     fn run(&self, kind: &str) -> Run {
         self.run_on("store", kind)
     }
@@ -237,6 +243,33 @@ fn two_threads_on_one_image_keep_their_data_apart_in_every_mode() {
             lab.run(&kind).assert_good(&format!("two threads, cache={mode}"));
         }
     }
+}
+
+#[test]
+fn an_engine_with_cores_of_its_own_serves_jobs_that_sleep() {
+    let Some(lab) = Lab::set_up() else { return };
+    for mode in MODES {
+        let kind =
+            format!("--rw=randrw --bsrange=512-64k --serialize_overlap=1 --verify=crc32c --cache={mode}");
+        for cores in ["1", "0", "0-0"] {
+            lab.run(&format!("{kind} --cores={cores}")).assert_good(&format!("cores={cores}, cache={mode}"));
+        }
+        let sleeper = format!("{kind} --thread --cores=1 --thinktime=1ms --size=256k");
+        let second = lab.second_job("--rw=randwrite --offset=8m --size=4m --thread --cores=1");
+        lab.run(&format!("{sleeper} {second} --cache={mode}"))
+            .assert_good(&format!("a sleeper and another, cache={mode}"));
+    }
+}
+
+#[test]
+fn jobs_that_share_a_store_must_agree_on_its_cores() {
+    let Some(lab) = Lab::set_up() else { return };
+    let second = lab.second_job("--rw=read --size=4m --thread");
+    for (one, other) in [("--cores=1", "--cores=2"), ("", "--cores=1")] {
+        let run = lab.run(&format!("--rw=read --thread {one} {second} {other}"));
+        run.assert_says(&["ringbd:", "same cores="]);
+    }
+    lab.run("--rw=read --cores=many").assert_says(&["ringbd:", "ringbd_core_list"]);
 }
 
 #[test]
@@ -379,6 +412,7 @@ fn the_options_are_explained() {
         "snap",
         "store",
         "cache",
+        "cores",
         "wait_mode",
         "busy_poll",
         "conf",
@@ -408,7 +442,7 @@ fn the_example_jobs_run() {
         assert!(output.status.success(), "{}: {output:?}", name.display());
         found += 1;
     }
-    assert_eq!(found, 9, "an example for each cache mode, and verify, fsync and threads");
+    assert_eq!(found, 10, "an example for each cache mode, and verify, fsync, threads and cores");
 }
 
 /// An example on the image of the tests, small and soon over.

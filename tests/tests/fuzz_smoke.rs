@@ -16,7 +16,7 @@ const MUTATIONS: usize = 4000;
 const SEED: u64 = 0x7269_6e67;
 
 /// The longest input; beyond it mutations are cut, to keep the test short.
-const INPUT_BYTES_MAX: usize = 4096;
+const INPUT_BYTES_MAX: usize = 8192;
 
 #[test]
 fn every_target_holds_on_its_seeds_and_their_mutations() {

@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Make an embedded store
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Show how full the store is
+    /// Show how full the store is, or how the cluster does
     Status(status::Status),
     /// Check the store, and mend what can be mended
     Fsck(fsck::Fsck),

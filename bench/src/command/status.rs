@@ -1,17 +1,29 @@
-//! `ringbd status`: how full the store is and what is in it.
+//! `ringbd status`: how full the embedded store is and what is in it; or, where no store is named, how the cluster and our
+//! connections to it do.
 
 use ringbd::store::{DataLocation, FORMAT_VERSION, OpenMode, Store, StoreError};
 use serde::Serialize;
+use std::time::Duration;
 
 use super::{print, print_json};
 use crate::cli::{Format, Global};
+use crate::cluster_session::with_cluster;
+use crate::cluster_status::ClusterAnswer;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::size::human;
 
-/// Show how full the store is.
+/// Show how full the store is, or how the cluster does.
+///
+/// With a store (--store, RINGBD_STORE): its size, objects and pools. Without one the cluster of --conf, as the user --id:
+/// its identity and health, its monitors and which one this client speaks to, the OSD map's epoch and flags, OSDs up and in,
+/// pools, and this client's connections: peer, address, mode, core and CPU, common features, operations in flight.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Status {}
+pub(crate) struct Status {
+    /// Connect to every OSD that is up, within so many seconds, to see whether this machine reaches it
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10")]
+    osds: Option<u64>,
+}
 
 #[derive(Debug, Serialize)]
 struct Answer {
@@ -39,8 +51,24 @@ impl Status {
     /// Runs it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Failure> {
         let session = Session::on_store(global)?;
+        if session.settings.store().is_none() {
+            return self.show_cluster(global);
+        }
         let store = session.open_store(OpenMode::ReadOnly)?;
         let answer = Answer::of(&store).map_err(|error| Failure::of("status error", &error))?;
+        match global.format {
+            Format::Json => print_json(&answer),
+            Format::Plain => print(&answer.plain()),
+        }
+    }
+
+    fn show_cluster(&self, global: &Global) -> Result<(), Failure> {
+        let answer = with_cluster(global, async |rados| {
+            if let Some(seconds) = self.osds {
+                rados.connect_to_osds(Duration::from_secs(seconds)).await;
+            }
+            Ok(ClusterAnswer::of(rados).await)
+        })?;
         match global.format {
             Format::Json => print_json(&answer),
             Format::Plain => print(&answer.plain()),

@@ -198,6 +198,7 @@ fn renewals_replace_what_they_were_asked_for() {
         let keys = cluster(kind, kind);
         let first = log_in(&keys, kind, None, NOW);
         assert_eq!(first.due(after(HOUR_S * 3 / 4 - 1)), EntityTypes::default());
+        assert_eq!(first.renewal_margin().as_secs(), u64::from(HOUR_S) / 4);
         let end = first.ticket(EntityType::Osd).unwrap().expires();
         assert_eq!(authorize(&keys, &first, end).map(|_| ()), Err(AuthError::NoTicket(EntityType::Osd)));
         let due_at = after(HOUR_S * 3 / 4);

@@ -1,5 +1,6 @@
 //! The CPUs of the process, and the CPU time of the calling thread.
 
+use crate::core::Core;
 use std::time::Duration;
 
 /// The CPUs that this process may run on, in order: those of its first thread, whatever the others were pinned to.
@@ -16,6 +17,15 @@ pub fn allowed_cpus() -> Vec<usize> {
     let bits = 8 * size_of::<libc::cpu_set_t>();
     // SAFETY: the number is below the size of the set in bits.
     (0..bits).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
+}
+
+/// The CPU that the running core is on just now; a simulated one is on the first.
+pub fn current_cpu() -> usize {
+    Core::with(|core| match core.world().as_simulated() {
+        Some(_) => 0,
+        // SAFETY: the call takes nothing and only returns a number.
+        None => usize::try_from(unsafe { libc::sched_getcpu() }).expect("Linux knows where a thread runs"),
+    })
 }
 
 /// CPU time of the calling thread so far, user and system.

@@ -139,6 +139,7 @@ pub(super) const CEPH_OPTIONS: &[OptionDef] = &[
     row("ms_bind_prefer_ipv4", flag(false)),
     row("ms_bind_msgr1", flag(true)),
     row("ms_bind_msgr2", flag(true)),
+    row("ms_crc_data", flag(true)),
     row("ms_crc_header", flag(true)),
     row("ms_tcp_nodelay", flag(true)),
     row("ms_tcp_rcvbuf", size(0)),

@@ -131,7 +131,6 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
         number(900),
         "seconds without traffic after which a connection is closed; 0: never",
     ),
-    row("ms_crc_data", flag(true), "checksum the data of frames; must be the same at both ends"),
     row("mon_client_hunt_parallel", number(3), "monitors tried at once while there is no session; 0: all"),
     row("mon_client_hunt_interval", seconds(3.0), "time a round of tries may take"),
     row(
@@ -152,6 +151,11 @@ pub(super) const ENGINE_OPTIONS: &[OptionDef] = &[
     row("objecter_inflight_ops", number(1024), "OSD operations in flight; 0: any number"),
     row("objecter_inflight_op_bytes", size(100 * MIB), "bytes of OSD operations in flight; 0: any number"),
     row("osd_client_op_priority", number_in(63, 0, 255), "priority of operations in the OSDs' queues"),
+    row(
+        "osd_op_complaint_time",
+        seconds(30.0),
+        "age at which an operation without an answer is warned about",
+    ),
     row(
         "osd_client_watch_timeout",
         number(30),

@@ -148,7 +148,8 @@ impl CoreState {
         // A load of a closed image is dropped: closing wrote everything back.
         let Some(image) = self.core_image_of(image) else { return };
         image.adopt(shard, load);
-        if self.owner_elsewhere(shard).is_some() {
+        // It moved on meanwhile: to another core, or to nobody, where this core leaves as the last.
+        if self.roster().topology.owner(shard) != Some(self.no) {
             self.give_away();
         }
     }

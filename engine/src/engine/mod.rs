@@ -16,6 +16,7 @@ pub(crate) mod roster;
 mod route;
 mod start;
 pub(crate) mod state;
+mod straight;
 pub(crate) mod topology;
 
 pub use lent::Core;

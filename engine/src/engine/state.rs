@@ -1,7 +1,8 @@
 //! What one core of an engine owns, and how a request begins and ends on it.
 //!
 //! The life of a request: `start` admits it, and where it is one extent of an object of this core that the cache can
-//! serve, ends it at once. Otherwise it goes to the object's home core as a message, or a task runs it (`route.rs`).
+//! serve, ends it at once; where the disk can do it in one operation, hands it there (`straight.rs`). Otherwise it goes
+//! to the object's home core as a message, or a task runs it (`route.rs`).
 
 use super::calls::Calls;
 use super::guests::Guests;
@@ -9,6 +10,7 @@ use super::message::{CallId, ImageNo, Item, Message, ObjectOp};
 use super::outbox::Outbox;
 use super::request_end::{Completions, End, Finish, UnderWay};
 use super::roster::{EngineShared, Roster};
+use super::straight::StraightRequests;
 use super::topology::{CoreNo, ShardNo};
 use crate::cache::Extent;
 use crate::error::Result;
@@ -32,6 +34,7 @@ pub(crate) struct CoreState {
     roster_version: Cell<u64>,
     images: RefCell<Vec<Option<Rc<CoreImage>>>>,
     pub(crate) under_way: UnderWay,
+    pub(crate) straight: StraightRequests,
     pub(crate) guests: Guests,
     /// The core is on its way out of the engine.
     pub(crate) leaving: Cell<bool>,
@@ -52,6 +55,7 @@ impl CoreState {
             roster: RefCell::new(roster),
             images: RefCell::default(),
             under_way: UnderWay::default(),
+            straight: StraightRequests::default(),
             guests: Guests::default(),
             leaving: Cell::new(false),
             inherited: RefCell::default(),
@@ -138,7 +142,7 @@ impl CoreState {
         }
     }
 
-    /// A read or write of one object: at once, on another core, or by a task here.
+    /// A read or write of one object: at once, on another core, or here.
     fn start_single(
         self: &Rc<Self>,
         shared: &Arc<ImageShared>,
@@ -153,11 +157,7 @@ impl CoreState {
             if image.try_now(&op, extent, &mut buf) {
                 return self.finish(finish, Ok(u64::from(extent.len)), buf);
             }
-            let (state, working) = (self.clone(), image.begin(shard));
-            return spawn_detached(async move {
-                let (result, buf) = image.object(working, extent, op, buf).await;
-                state.finish(finish, result, buf);
-            });
+            return self.start_here(image.begin(shard), extent, op, buf, finish);
         } else if let Some(owner) = self.roster().topology.owner(shard).filter(|&owner| owner != self.no) {
             let call = self.calls.begin_request(finish);
             let from = CallId { core: self.no, call };

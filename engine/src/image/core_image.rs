@@ -82,6 +82,22 @@ impl CoreImage {
         }
     }
 
+    /// What is below the cache.
+    #[inline]
+    pub(crate) fn below(&self) -> &Objects {
+        &self.below
+    }
+
+    /// Whether an operation goes to the store as it is: past the cache, from or to the caller's own memory.
+    #[inline]
+    pub(crate) fn passes_through(&self, op: &ObjectOp, buf: &Buf) -> bool {
+        match op {
+            ObjectOp::Read => self.cache.is_none(),
+            ObjectOp::Write => self.cache.is_none() && self.may_write_from(buf),
+            ObjectOp::Discard | ObjectOp::WriteZeroes | ObjectOp::CompareAndWrite(_) => false,
+        }
+    }
+
     /// Begins work on a shard that is here; it stays here until the work is dropped.
     pub(crate) fn begin(self: &Rc<Self>, shard: ShardNo) -> Working {
         assert!(self.has(shard), "an object is worked on where its shard is");
@@ -356,6 +372,12 @@ fn readahead_config(shared: &ImageShared) -> ReadaheadConfig {
 pub(crate) struct Working {
     image: Rc<CoreImage>,
     shard: ShardNo,
+}
+
+impl Working {
+    pub(crate) fn image(&self) -> &Rc<CoreImage> {
+        &self.image
+    }
 }
 
 impl Drop for Working {

@@ -5,12 +5,16 @@
 use super::shared::ImageShared;
 use crate::cache::Extent;
 use crate::cache::driver::Below;
+use crate::engine::message::ObjectOp;
 use crate::engine::topology::{ShardNo, ShardSet};
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::request::Op;
 use crate::stats::{LATENCY_SAMPLE, Latencies, StoreLatencies, elapsed_ns};
-use crate::store::{LocalObjects, ObjectNo, Run, SlotTable, StoreError};
-use ringbd_reactor::{Buf, Durability, Instant, now};
+use crate::store::{Ended, LocalObjects, ObjectNo, Run, SlotTable, StoreError, Transfer};
+use ringbd_reactor::{Buf, CompletionHandler, Durability, Instant, now};
 use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) struct Objects {
@@ -107,6 +111,50 @@ impl Objects {
         let done = self.local.flush().await;
         self.latencies.borrow_mut().flush.saturating_record(elapsed_ns(started));
         done.map_err(|error| self.error("flush", &error))
+    }
+
+    /// Begins to read or write an extent in one operation of the disk, without a task; the handler hands the end to
+    /// [`Objects::end`]. The buffer comes back where that cannot be.
+    #[inline]
+    pub(crate) fn start(
+        &self,
+        op: &ObjectOp,
+        extent: Extent,
+        buf: Buf,
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+    ) -> std::result::Result<Transfer, Buf> {
+        let (object, offset) = (ObjectNo(extent.object), extent.offset.into());
+        match op {
+            ObjectOp::Read => self.local.start_read(object, offset, buf, handler, token),
+            ObjectOp::Write => {
+                self.local.start_write(object, offset, buf, self.shared.durability, handler, token)
+            }
+            ObjectOp::Discard | ObjectOp::WriteZeroes | ObjectOp::CompareAndWrite(_) => Err(buf),
+        }
+    }
+
+    /// Takes in the end of what [`Objects::start`] began. `None`: it has to be done again, by a task.
+    #[inline]
+    pub(crate) fn end(
+        &self,
+        transfer: Transfer,
+        op: Op,
+        started: Option<Instant>,
+        moved: io::Result<usize>,
+        len: usize,
+    ) -> Option<Result<()>> {
+        let result = match transfer.end(moved, len) {
+            Ended::Whole => Ok(()),
+            Ended::Again => return None,
+            Ended::Failed(error) => Err(self.error(op.name(), &error)),
+        };
+        if op.is_write() {
+            self.record(started, |latencies| &mut latencies.write);
+        } else {
+            self.record(started, |latencies| &mut latencies.read);
+        }
+        Some(result)
     }
 
     /// Writes one extent from the caller's own buffer, which comes back.

@@ -21,13 +21,16 @@ use super::status::{self, ClusterStatus};
 use crate::error::{Error, ErrorKind, Result};
 use ringbd_proto::osdmap::OsdMap;
 use ringbd_proto::types::{EntityAddr, Epoch, GlobalId, PoolId};
-use ringbd_reactor::{Receiver, World, mailbox};
+use ringbd_reactor::{Elapsed, Receiver, World, mailbox, now, sleep, timeout};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Cores of one client: what the core's part of a tid counts.
 pub const CORES_MAX: usize = 1 << 8;
+
+/// How often connections are counted while they are waited for; a handshake takes a few milliseconds.
+const CONNECT_POLL: Duration = Duration::from_millis(5);
 
 /// A client of a cluster, from any thread.
 #[derive(Clone, Debug)]
@@ -86,7 +89,7 @@ impl Cluster {
 
     /// Whether the cluster has fenced this client.
     pub fn is_fenced(&self) -> bool {
-        self.shared.is_fenced()
+        self.shared.over() == Some(&OpError::Blocklisted)
     }
 
     /// Ends the client on all its cores: what is in flight fails, and its tasks end.
@@ -113,16 +116,23 @@ pub struct Rados {
 }
 
 impl Rados {
-    /// Waits until the client knows the cluster.
+    /// Waits until the client knows the cluster, for as long as `client_mount_timeout` lets it.
     ///
     /// # Errors
     /// No monitor takes it: what each said, and what to do about it.
     pub async fn ready(&self) -> Result<()> {
         let (reply, ready) = oneshot::async_channel();
         self.core.shared().ask_monitor(MonRequest::Ready(reply));
-        match ready.await {
-            Ok(outcome) => outcome?,
-            Err(_) => return Err(OpError::Closed.of("connect to", "the cluster")),
+        let (began, limit) = (now(), self.core.config().mount_timeout);
+        let closed = || OpError::Closed.of("connect to", "the cluster");
+        match timeout(limit, ready).await {
+            Ok(Ok(outcome)) => outcome?,
+            Ok(Err(_)) => return Err(closed()),
+            Err(Elapsed) => {
+                let (reply, reason) = oneshot::async_channel();
+                self.core.shared().ask_monitor(MonRequest::WhyNotReady { waited: began.elapsed(), reply });
+                return Err(reason.await.unwrap_or_else(|_| closed()));
+            }
         }
         // The map reaches this core's mailbox before the word that there is one does.
         self.core.wait_for_map(Epoch(1)).await;
@@ -192,19 +202,13 @@ impl Rados {
     }
 
     async fn version(&self, what: &'static str) -> std::result::Result<u64, OpError> {
-        self.core.check_alive()?;
-        let (reply, version) = oneshot::async_channel();
-        self.core.shared().ask_monitor(MonRequest::Version { what, reply });
-        version.await.unwrap_or(Err(OpError::Closed))
+        self.core.ask_monitors(|reply| MonRequest::Version { what, reply }).await
     }
 
     /// Gives the monitors a command in JSON (`{"prefix":"osd tree","format":"json"}`) and waits for what they say.
     pub async fn mon_command(&self, json: &str, input: &[u8]) -> std::result::Result<CommandOutput, OpError> {
-        self.core.check_alive()?;
-        let (reply, output) = oneshot::async_channel();
         let (text, input) = (json.to_owned(), input.to_vec());
-        self.core.shared().ask_monitor(MonRequest::Command { text, input, reply });
-        output.await.unwrap_or(Err(OpError::Closed))
+        self.core.ask_monitors(|reply| MonRequest::Command { text, input, reply }).await
     }
 
     /// Fences a client: the cluster takes nothing from that address any more, for as long as `expire`, or for the time
@@ -231,8 +235,25 @@ impl Rados {
         Err(OpError::of_result(refused))
     }
 
-    /// What this core knows of the cluster and of its own connections.
-    pub fn status(&self) -> ClusterStatus {
-        status::of(&self.core)
+    /// What the client knows of the cluster, and what all its cores and connections do.
+    pub async fn status(&self) -> ClusterStatus {
+        status::of(self.core.shared()).await
+    }
+
+    /// Connects to every OSD that is up, which operations do only when they need one, and waits until that is done or
+    /// `limit` is over. [`status`](Self::status) tells to whom there are connections then, and why not to others.
+    pub async fn connect_to_osds(&self, limit: Duration) {
+        self.core.greet_osds();
+        let connected = async {
+            loop {
+                let status = self.status().await;
+                let connections = status.sessions.iter().filter(|session| session.connection.is_some());
+                if connections.count() >= status.osds.up {
+                    return;
+                }
+                sleep(CONNECT_POLL).await;
+            }
+        };
+        let _: std::result::Result<(), Elapsed> = timeout(limit, connected).await;
     }
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::candidates::Monitors;
 use super::user_key::{self, ReadFile, UserKey};
-use crate::config::{Settings, did_you_mean, near_matches};
+use crate::config::{Origin, Settings, did_you_mean, near_matches};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The shortest wait and interval: with less, what waits would spin.
@@ -58,8 +58,6 @@ pub struct ClusterConfig {
     pub ready_timeout: Duration,
     /// `ms_connection_idle_timeout` (900 s): without traffic, before a connection is closed; `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// `ms_crc_data` (true): whether the data of frames in crc mode carries checksums.
-    pub crc_data: bool,
     /// `rados_osd_op_timeout` (0): after which an OSD operation fails; `None`: never.
     pub osd_op_timeout: Option<Duration>,
     /// `rados_mon_op_timeout` (0): after which a monitor operation fails; `None`: never.
@@ -76,8 +74,11 @@ pub struct ClusterConfig {
     pub laggy_after: Duration,
     /// `osd_client_op_priority` (63): of operations in the OSDs' queues.
     pub op_priority: u16,
-    /// `osd_client_watch_timeout` (30 s): after which an OSD gives up a silent watcher.
-    pub watch_timeout: Duration,
+    /// `osd_op_complaint_time` (30 s): the age at which an operation without an answer is warned about.
+    pub complaint_time: Duration,
+    /// `osd_client_watch_timeout`, where somebody set it: after which an OSD gives up a silent watcher. `None`: what the OSD
+    /// has for that, 30 s by default.
+    pub watch_timeout: Option<Duration>,
     /// `client_notify_timeout` (10 s): for watchers to answer a notification.
     pub notify_timeout: Duration,
     /// `mon_client_hunt_parallel` (3): monitors tried at once. [`usize::MAX`]: all.
@@ -94,6 +95,8 @@ pub struct ClusterConfig {
     pub mon_ping_interval: Duration,
     /// `mon_client_ping_timeout` (30 s): of silence, before another monitor is looked for. [`Duration::MAX`]: for ever.
     pub mon_ping_timeout: Duration,
+    /// What all of this follows from.
+    settings: Settings,
 }
 
 impl ClusterConfig {
@@ -125,11 +128,13 @@ impl ClusterConfig {
         Ok(Self::tuned(settings, reach))
     }
 
-    /// The same client of the same cluster with what newer settings say of modes, limits and times: for when the monitors
-    /// sent their configuration ([`Settings::with_monitor_config`]). How the cluster is reached stays as it was, and so do
-    /// modes that cannot be, with a warning, because the monitors' configuration is others'.
+    /// The same client of the same cluster over the configuration that the monitors sent, names and values: it is weaker
+    /// than whatever somebody set here ([`Settings::with_monitor_config`]), and replaces what the monitors said before. How
+    /// the cluster is reached stays as it was, and so do modes that cannot be, with a warning, because the monitors'
+    /// configuration is others'.
     #[must_use]
-    pub fn retuned(&self, settings: &Settings) -> Self {
+    pub fn retuned<'a>(&self, monitor_config: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let settings = &self.settings.with_monitor_config(monitor_config);
         let auth = Authentication {
             methods: self.methods.clone(),
             credentials: self.credentials.clone(),
@@ -176,7 +181,6 @@ impl ClusterConfig {
             max_backoff: settings.duration("ms_max_backoff").max(initial_backoff),
             ready_timeout: whole_seconds(settings, "ms_connection_ready_timeout"),
             idle_timeout: some_time(whole_seconds(settings, "ms_connection_idle_timeout")),
-            crc_data: settings.flag("ms_crc_data"),
             osd_op_timeout: settings.limit("rados_osd_op_timeout"),
             mon_op_timeout: settings.limit("rados_mon_op_timeout"),
             mount_timeout: settings.limit("client_mount_timeout").unwrap_or(Duration::MAX),
@@ -186,7 +190,9 @@ impl ClusterConfig {
             laggy_after: settings.duration("objecter_timeout"),
             op_priority: u16::try_from(settings.number("osd_client_op_priority"))
                 .expect("the registry's bound fits"),
-            watch_timeout: whole_seconds(settings, "osd_client_watch_timeout"),
+            complaint_time: settings.duration("osd_op_complaint_time").max(INTERVAL_MIN),
+            watch_timeout: (*settings.origin("osd_client_watch_timeout") != Origin::Default)
+                .then(|| whole_seconds(settings, "osd_client_watch_timeout")),
             notify_timeout: whole_seconds(settings, "client_notify_timeout"),
             mon_hunt_parallel: count(settings.number("mon_client_hunt_parallel")),
             mon_hunt_interval,
@@ -196,7 +202,19 @@ impl ClusterConfig {
                 .max(mon_hunt_interval_min),
             mon_ping_interval: settings.duration("mon_client_ping_interval").max(INTERVAL_MIN),
             mon_ping_timeout: settings.limit("mon_client_ping_timeout").unwrap_or(Duration::MAX),
+            settings: settings.clone(),
         }
+    }
+
+    /// Where `fsid` was set.
+    pub(super) fn fsid_origin(&self) -> String {
+        self.settings.origin("fsid").to_string()
+    }
+
+    /// What the monitors configured and nobody here overrules, a line each.
+    pub(super) fn set_by_monitors(&self) -> impl Iterator<Item = String> {
+        let theirs = self.settings.changed().filter(|(_, setting)| setting.origin == Origin::Monitors);
+        theirs.map(|(option, setting)| format!("{} = {}", option.name, setting.value))
     }
 
     /// The connection modes offered to a peer of that kind, preferred first.

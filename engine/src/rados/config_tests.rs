@@ -44,7 +44,7 @@ fn the_defaults_are_cephs() {
         (config.mount_timeout, 300.0),
         (config.tick_interval, 5.0),
         (config.laggy_after, 10.0),
-        (config.watch_timeout, 30.0),
+        (config.complaint_time, 30.0),
         (config.notify_timeout, 10.0),
         (config.mon_hunt_interval, 3.0),
         (config.mon_hunt_interval_min, 3.0),
@@ -55,9 +55,9 @@ fn the_defaults_are_cephs() {
     for (at, (time, seconds)) in times.into_iter().enumerate() {
         assert_eq!(time, Duration::from_secs_f64(seconds), "time {at}");
     }
-    assert_eq!((config.osd_op_timeout, config.mon_op_timeout), (None, None));
+    assert_eq!((config.osd_op_timeout, config.mon_op_timeout, config.watch_timeout), (None, None, None));
     assert_eq!((config.inflight_ops, config.inflight_bytes), (1024, 100 << 20));
-    assert_eq!((config.mon_hunt_parallel, config.op_priority, config.crc_data), (3, 63, true));
+    assert_eq!((config.mon_hunt_parallel, config.op_priority), (3, 63));
     assert_eq!(config.mon_hunt_interval_backoff.to_bits(), 1.5_f64.to_bits());
 }
 
@@ -66,10 +66,11 @@ fn what_is_set_is_taken() {
     let config = config(
         "fsid = 00112233-4455-6677-8899-AABBCCDDEEFF\nauth supported = none\nms client mode = secure\n\
          ms mon client mode = crc,secure crc\nms initial backoff = 1\nms max backoff = 4\n\
-         ms connection ready timeout = 3\nms connection idle timeout = 60\nms crc data = false\n\
+         ms connection ready timeout = 3\nms connection idle timeout = 60\n\
          rados osd op timeout = 30\nrados mon op timeout = 1m\nclient mount timeout = 2.5\n\
          objecter inflight ops = 8\nobjecter inflight op bytes = 1M\nobjecter tick interval = 1\n\
          objecter timeout = 2\nosd client op priority = 10\nosd client watch timeout = 12\n\
+         osd op complaint time = 3\n\
          client notify timeout = 4\nmon client hunt parallel = 2\nmon client hunt interval = 2\n\
          mon client hunt interval backoff = 3\nmon client hunt interval min multiple = 2\n\
          mon client hunt interval max multiple = 5\nmon client ping interval = 7\nmon client ping timeout = 21\n",
@@ -92,7 +93,8 @@ fn what_is_set_is_taken() {
         (config.mount_timeout, 2.5),
         (config.tick_interval, 1.0),
         (config.laggy_after, 2.0),
-        (config.watch_timeout, 12.0),
+        (config.watch_timeout.unwrap(), 12.0),
+        (config.complaint_time, 3.0),
         (config.notify_timeout, 4.0),
         (config.mon_hunt_interval, 2.0),
         (config.mon_hunt_interval_min, 4.0),
@@ -104,7 +106,7 @@ fn what_is_set_is_taken() {
         assert_eq!(time, Duration::from_secs_f64(seconds), "time {at}");
     }
     assert_eq!((config.inflight_ops, config.inflight_bytes), (8, 1 << 20));
-    assert_eq!((config.mon_hunt_parallel, config.op_priority, config.crc_data), (2, 10, false));
+    assert_eq!((config.mon_hunt_parallel, config.op_priority), (2, 10));
     assert_eq!(config.mon_hunt_interval_backoff.to_bits(), 3_f64.to_bits());
 }
 
@@ -210,15 +212,19 @@ fn the_monitors_may_tune_a_client_but_not_move_it() {
         ("auth_client_required", "none"),
         ("mon_host", "10.9.9.9"),
     ];
-    let tuned = client.retuned(&base.with_monitor_config(said));
+    let tuned = client.retuned(said);
     assert_eq!(tuned.osd_op_timeout, Some(Duration::from_secs(30)));
     assert_eq!(tuned.laggy_after, Duration::from_secs(4));
     assert_eq!(tuned.client_modes, [ConMode::Secure]);
     assert_eq!((&tuned.methods, &tuned.monitors), (&client.methods, &client.monitors));
-    let wrong =
-        client.retuned(&base.with_monitor_config([("ms_client_mode", "x"), ("rados_osd_op_timeout", "9")]));
+    let said: Vec<String> = tuned.set_by_monitors().collect();
+    assert!(said.iter().any(|line| line.starts_with("rados_osd_op_timeout")), "{said:?}");
+    assert!(!said.iter().any(|line| line.starts_with("objecter_timeout")), "{said:?}");
+    let wrong = tuned.retuned([("ms_client_mode", "x"), ("rados_osd_op_timeout", "9")]);
     assert_eq!(wrong.osd_op_timeout, Some(Duration::from_secs(9)));
-    assert_eq!(wrong.client_modes, client.client_modes);
+    assert_eq!(wrong.client_modes, tuned.client_modes);
+    let silent = tuned.retuned([]);
+    assert_eq!((silent.osd_op_timeout, silent.client_modes), (None, client.client_modes));
 }
 
 #[test]

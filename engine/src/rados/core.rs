@@ -13,6 +13,7 @@ use super::monitor::{MonRequest, Monitor};
 use super::objecter::{Objecter, OpId};
 use super::session::Session;
 use super::shared::Shared;
+use super::status::CoreReport;
 use ringbd_proto::auth::AuthError;
 use ringbd_proto::message::FrontVersion;
 use ringbd_proto::msgr2::HandshakeError;
@@ -24,10 +25,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an operation waits before a newer map is asked for: longer than nearly all take, and short beside the seconds that
+/// it takes a cluster to find that an OSD is gone. The question costs the monitors one answer, when there is a newer map.
+const NEWS_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a core looks for such operations.
+const NEWS_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Core {
     no: CoreNo,
     shared: Arc<Shared>,
+    /// As the monitors have tuned it.
+    config: RefCell<Arc<ClusterConfig>>,
+    /// `rados_osd_op_timeout`, which every operation looks at.
+    op_timeout: Cell<Option<Duration>>,
     map: RefCell<Option<Arc<OsdMap>>>,
     pub(super) objecter: Objecter,
     pub(super) lingers: Lingers,
@@ -47,12 +60,11 @@ impl Core {
         mailbox: Receiver<Message>,
         monitor: Option<Receiver<MonRequest>>,
     ) -> Rc<Core> {
-        let config = &shared.config;
-        let share = |limit: usize| limit.div_ceil(shared.cores());
-        let objecter = Objecter::new(share(config.inflight_ops), share(config.inflight_bytes));
         let core = Rc::new(Core {
             no,
-            objecter,
+            config: RefCell::new(shared.config.clone()),
+            op_timeout: Cell::new(None),
+            objecter: Objecter::default(),
             lingers: Lingers::default(),
             map: RefCell::new(None),
             sessions: RefCell::default(),
@@ -61,8 +73,10 @@ impl Core {
             ended: Cell::new(false),
             shared,
         });
+        core.take_config(core.config());
         spawn_detached(core.clone().serve(mailbox));
         spawn_detached(tick(core.clone()));
+        spawn_detached(watch_for_news(core.clone()));
         if let Some(mailbox) = monitor {
             Monitor::start(&core, mailbox);
         }
@@ -79,9 +93,17 @@ impl Core {
                 Message::Answer { op, answer, front } => self.take_answer(op, answer, front),
                 Message::Map { map, step } => self.take_map(map, step),
                 Message::Tickets => self.news.wake_all(),
+                Message::Config(config) => self.take_config(config),
                 Message::SessionReset(osd) => self.rewatch(osd),
                 Message::Watch(event) => self.take_watch_event(event),
-                Message::Fenced => self.fail_everything(&OpError::Blocklisted),
+                // Who does not wait any more does not want to know.
+                Message::Report(reply) => drop(reply.send(CoreReport::of(&self))),
+                Message::Greet(osd) => drop(self.session(osd)),
+                Message::Over(error) => {
+                    self.fail_everything(&error);
+                    // Who waits for a map learns that it is of no use any more.
+                    self.news.wake_all();
+                }
                 Message::Stop => break,
             }
         }
@@ -103,8 +125,22 @@ impl Core {
         &self.shared
     }
 
-    pub(super) fn config(&self) -> &ClusterConfig {
-        &self.shared.config
+    /// The configuration as it is now.
+    pub(super) fn config(&self) -> Arc<ClusterConfig> {
+        self.config.borrow().clone()
+    }
+
+    /// After how long an operation fails.
+    pub(super) fn op_timeout(&self) -> Option<Duration> {
+        self.op_timeout.get()
+    }
+
+    fn take_config(&self, config: Arc<ClusterConfig>) {
+        let share = |limit: usize| limit.div_ceil(self.shared.cores());
+        self.objecter.limit(share(config.inflight_ops), share(config.inflight_bytes));
+        self.op_timeout.set(config.osd_op_timeout);
+        self.sessions().iter().for_each(|session| session.retune(&config));
+        self.config.replace(config);
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -126,13 +162,13 @@ impl Core {
         self.with_map(|map| map?.osd_addrs(osd)?.msgr2().copied())
     }
 
-    /// Waits until this core has a map of at least that epoch. False when the client ends first.
+    /// Waits until this core has a map of at least that epoch. False when the client's end comes first.
     pub(super) async fn wait_for_map(&self, epoch: Epoch) -> bool {
         loop {
             if self.with_map(|map| map.is_some_and(|map| map.epoch() >= epoch)) {
                 return true;
             }
-            if self.ended.get() {
+            if self.check_alive().is_err() {
                 return false;
             }
             self.news.wait().await;
@@ -149,13 +185,28 @@ impl Core {
 
     /// Nothing can be asked any more of a client that was fenced or closed.
     pub(super) fn check_alive(&self) -> Result<(), OpError> {
-        if self.shared.is_fenced() {
-            return Err(OpError::Blocklisted);
+        if let Some(error) = self.shared.over() {
+            return Err(error.clone());
         }
         if self.ended.get() || self.shared.is_closed() {
             return Err(OpError::Closed);
         }
         Ok(())
+    }
+
+    /// Asks the monitors, and waits for as long as `rados_mon_op_timeout` lets it.
+    pub(super) async fn ask_monitors<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, OpError>>) -> MonRequest,
+    ) -> Result<T, OpError> {
+        self.check_alive()?;
+        let (reply, answer) = oneshot::async_channel();
+        self.shared.ask_monitor(request(reply));
+        let limit = self.config().mon_op_timeout.unwrap_or(Duration::MAX);
+        match timeout(limit, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(OpError::Closed)),
+            Err(Elapsed) => Err(OpError::TimedOut),
+        }
     }
 
     // Sessions.
@@ -203,8 +254,18 @@ impl Core {
         }
     }
 
+    /// Begins the sessions of all OSDs that are up, on whichever cores they are at home.
+    pub(super) fn greet_osds(&self) {
+        let Some(map) = self.map() else { return };
+        let osds = (0..map.max_osd()).filter_map(|osd| i32::try_from(osd).ok().map(OsdId));
+        for osd in osds.filter(|osd| map.is_up(*osd)) {
+            self.shared.send(self.home_of(osd), Message::Greet(osd));
+        }
+    }
+
     /// A session of this core has another connection than before.
     pub(super) fn session_reset(&self, osd: OsdId) {
+        tracing::info!(osd = osd.0, core = %self.no, "a new session: watches are said again");
         self.shared.tell_all(|| Message::SessionReset(osd));
     }
 
@@ -221,6 +282,7 @@ impl Core {
     // Maps, tickets, and what else comes from the monitors.
 
     fn take_map(self: &Rc<Core>, map: Arc<OsdMap>, step: MapStep) {
+        tracing::debug!(epoch = map.epoch().0, core = %self.no, "the core has the map");
         let fenced = self.identity().addr().is_some_and(|addr| map.is_blocklisted(&addr));
         self.map.replace(Some(map));
         if fenced {
@@ -236,9 +298,14 @@ impl Core {
 
     /// The cluster takes nothing from this client any more.
     pub(super) fn fenced(&self) {
-        if self.shared.fence() {
-            tracing::error!("this client is blocklisted: it is fenced and does no more I/O");
-            self.shared.tell_all(|| Message::Fenced);
+        self.end_with(&OpError::Blocklisted);
+    }
+
+    /// Ends the client for a reason that nothing can mend.
+    pub(super) fn end_with(&self, error: &OpError) {
+        if self.shared.end_with(error.clone()) {
+            tracing::error!(%error, addr = ?self.identity().addr(), "this client does no more I/O");
+            self.shared.tell_all(|| Message::Over(error.clone()));
         }
     }
 
@@ -279,19 +346,39 @@ impl Core {
 
 /// Looks now and then for operations that have waited for long: their OSD may be gone without a trace.
 async fn tick(core: Rc<Core>) {
-    let (interval, limit) = (core.config().tick_interval, core.config().laggy_after);
     loop {
-        sleep(interval).await;
+        sleep(core.config().tick_interval).await;
+        let config = core.config();
         if core.ended.get() {
             return;
         }
         let mut laggy = false;
         for session in core.sessions() {
-            laggy |= session.look_for_laggards(limit);
+            laggy |= session.look_for_laggards(&config);
+            session.rest_if_idle(&core);
         }
-        if laggy || core.has_homeless() {
+        let homeless = core.has_homeless();
+        core.complain_of_homeless(homeless, config.complaint_time);
+        if laggy || homeless {
             core.want_newer_map();
         }
         core.ping_watches();
+    }
+}
+
+/// Asks for a newer map as soon as an operation waits for longer than they do in a healthy cluster.
+///
+/// An OSD that hangs keeps its connections, and only a map says that another leads now. It must not be heard of late: OSDs know an
+/// operation that is sent again for one that they have done by a placement group's log, which keeps the names of a few thousand
+/// (`osd_pg_log_dups_tracked`, 3000, beside the log itself). When others write more than that meanwhile, it is done twice.
+async fn watch_for_news(core: Rc<Core>) {
+    loop {
+        sleep(NEWS_INTERVAL).await;
+        if core.ended.get() {
+            return;
+        }
+        if core.sessions().iter().any(|session| session.has_waited_for(NEWS_AFTER)) {
+            core.want_newer_map();
+        }
     }
 }

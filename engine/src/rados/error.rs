@@ -18,6 +18,10 @@ pub enum OpError {
     /// This client was fenced: its address is in the cluster's blocklist. It never writes again.
     #[error("this client is blocklisted: the cluster takes nothing from it any more")]
     Blocklisted,
+    /// The monitors do not take this client for the one that it was: its ticket ended before it could be renewed, as after a
+    /// very long sleep of the machine. Under a new name what is in flight could be done twice, so nothing is done any more.
+    #[error("this client's ticket ended before it could be renewed, and the monitors do not know it again")]
+    IdentityLost,
     /// The pool was deleted, or there never was one with that number.
     #[error("the pool does not exist (any more)")]
     NoPool,
@@ -47,6 +51,7 @@ impl OpError {
             OpError::Errno(errno) => *errno,
             OpError::TimedOut => 110,
             OpError::Blocklisted => 108,
+            OpError::IdentityLost => 127,
             OpError::NoPool => 2,
             OpError::Closed => 107,
             OpError::Malformed(_) => 5,
@@ -60,6 +65,9 @@ impl OpError {
         match self {
             OpError::Blocklisted => {
                 error.hint("find out who fenced it with `ceph osd blocklist ls`; a new client starts afresh")
+            }
+            OpError::IdentityLost => {
+                error.hint("open the image again; could this machine not reach the monitors for days?")
             }
             OpError::TimedOut => error.hint("`ceph -s` tells whether the OSDs are up; the limits are rados_osd_op_timeout and rados_mon_op_timeout"),
             OpError::Errno(28) => error.hint("the cluster or the pool's quota is full: `ceph df` tells"),

@@ -144,7 +144,7 @@ impl IoCtx {
         &self,
         operation: impl Future<Output = Result<Answer, OpError>>,
     ) -> Result<Answer, OpError> {
-        match self.core.config().osd_op_timeout {
+        match self.core.op_timeout() {
             None => operation.await,
             Some(limit) => timeout(limit, operation).await.unwrap_or(Err(OpError::TimedOut)),
         }
@@ -237,13 +237,15 @@ impl IoCtx {
         Watch::start(self, object).await
     }
 
-    /// Tells an object's watchers something, and waits up to `limit` (whole seconds) for their answers.
+    /// Tells an object's watchers something, and waits up to `limit` (whole seconds) for their answers; without one, for as
+    /// long as `client_notify_timeout` says.
     pub async fn notify(
         &self,
         object: &[u8],
         payload: &[u8],
-        limit: Duration,
+        limit: impl Into<Option<Duration>>,
     ) -> Result<NotifyOutcome, OpError> {
+        let limit = limit.into().unwrap_or_else(|| self.core.config().notify_timeout);
         linger::notify(self, object, payload, limit).await
     }
 

@@ -3,9 +3,12 @@
 //! An operation is at home on the core that asked for it; the connection to its OSD is on one core of the client. When the two
 //! are the same, the same things are said by a call.
 
+use super::config::ClusterConfig;
+use super::error::OpError;
 use super::linger::LingerEvent;
 use super::objecter::OpId;
 use super::pieces::Pieces;
+use super::status::CoreReport;
 use ringbd_proto::osd::{OsdOpFront, Redirect, Sending};
 use ringbd_proto::osdmap::OsdMap;
 use ringbd_proto::types::{Eversion, OsdId};
@@ -35,12 +38,18 @@ pub(super) enum Message {
     Map { map: Arc<OsdMap>, step: MapStep },
     /// There are new tickets.
     Tickets,
+    /// The monitors have changed the configuration.
+    Config(Arc<ClusterConfig>),
     /// The session with an OSD is a new one: what lingers there has to be said again.
     SessionReset(OsdId),
     /// Something happened to a watch or a notification that is at home here.
     Watch(LingerEvent),
-    /// The cluster takes nothing from this client any more.
-    Fenced,
+    /// Somebody wants to know how this core does.
+    Report(oneshot::Sender<CoreReport>),
+    /// The session of an OSD is to be begun, if it has not.
+    Greet(OsdId),
+    /// The cluster takes nothing from this client any more, for this reason.
+    Over(OpError),
     /// The client ends.
     Stop,
 }

@@ -57,10 +57,16 @@ pub use mon_host::{
 };
 pub use monitor::CommandOutput;
 pub use reply::OpReply;
-pub use status::{ClusterStatus, OsdCounts, SessionStatus};
+pub use status::{
+    ClusterStatus, ConnectionStatus, CoreStatus, LastError, LatencySummary, MonitorStatus, MonitorsStatus,
+    OsdCounts, PoolStatus, SessionStatus,
+};
 
+pub use ringbd_proto::auth::ConMode;
+pub use ringbd_proto::msgr2::Features;
 pub use ringbd_proto::osd::{
     AllocHints, ChecksumSeed, Comparison, Extent, OmapAssertion, OpFlags, OsdOp, SnapContext, Stat,
     WatchAction, Watcher, XattrOperand,
 };
+pub use ringbd_proto::osdmap::{MapFlags, PoolKind};
 pub use ringbd_proto::types::{EntityAddr, Epoch, Fsid, GlobalId, OsdId, PoolId, SnapId};

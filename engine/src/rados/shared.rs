@@ -4,6 +4,7 @@
 //! first spoken to, and a core has its own reference to the map.
 
 use super::config::ClusterConfig;
+use super::error::OpError;
 use super::identity::Identity;
 use super::message::{CoreNo, Message};
 use super::monitor::MonRequest;
@@ -13,25 +14,28 @@ use ringbd_proto::types::{GlobalId, OsdId};
 use ringbd_reactor::Sender;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) config: ClusterConfig,
+    /// As the client was made; each core has it as the monitors have tuned it since.
+    pub(super) config: Arc<ClusterConfig>,
     pub(super) identity: Identity,
     /// 0 before the first login.
     global_id: AtomicU64,
     tickets: Mutex<Option<Arc<Tickets>>>,
     /// Options as the monitors have them for us.
     monitor_config: Mutex<Vec<(String, String)>>,
-    /// The cluster takes nothing from us any more, for good.
-    fenced: AtomicBool,
+    /// Why the client can do nothing any more, for good.
+    over: OnceLock<OpError>,
     closed: AtomicBool,
     /// By core.
     mail: Vec<Sender<Message>>,
     monitor: Sender<MonRequest>,
     /// Which core has the connection to an OSD, for as long as the client lives.
     homes: Mutex<BTreeMap<OsdId, CoreNo>>,
+    /// How many watches and notifications there are at an OSD, whose connection must stay.
+    lingering: Mutex<BTreeMap<OsdId, usize>>,
 }
 
 /// A mutex here guards plain tables that no panic leaves half-changed.
@@ -47,16 +51,17 @@ impl Shared {
         monitor: Sender<MonRequest>,
     ) -> Shared {
         Shared {
-            config,
+            config: Arc::new(config),
             identity,
             global_id: AtomicU64::new(0),
             tickets: Mutex::new(None),
             monitor_config: Mutex::default(),
-            fenced: AtomicBool::new(false),
+            over: OnceLock::new(),
             closed: AtomicBool::new(false),
             mail,
             monitor,
             homes: Mutex::default(),
+            lingering: Mutex::default(),
         }
     }
 
@@ -120,13 +125,34 @@ impl Shared {
         self.global_id.store(global_id.0, Ordering::Relaxed);
     }
 
-    pub(super) fn is_fenced(&self) -> bool {
-        self.fenced.load(Ordering::Relaxed)
+    /// Why the client can do nothing any more, if it cannot.
+    pub(super) fn over(&self) -> Option<&OpError> {
+        self.over.get()
     }
 
-    /// The cluster refuses this client from now on. True the first time.
-    pub(super) fn fence(&self) -> bool {
-        !self.fenced.swap(true, Ordering::Relaxed)
+    /// From now on everything fails with `error`. True the first time.
+    pub(super) fn end_with(&self, error: OpError) -> bool {
+        self.over.set(error).is_ok()
+    }
+
+    /// Something begins to linger at an OSD.
+    pub(super) fn linger_at(&self, osd: OsdId) {
+        *lock(&self.lingering).entry(osd).or_default() += 1;
+    }
+
+    /// Something lingers there no more.
+    pub(super) fn leave(&self, osd: OsdId) {
+        let mut lingering = lock(&self.lingering);
+        let count = lingering.get_mut(&osd).expect("what leaves has come");
+        *count -= 1;
+        if *count == 0 {
+            lingering.remove(&osd);
+        }
+    }
+
+    /// Whether something lingers at an OSD.
+    pub(super) fn lingers_at(&self, osd: OsdId) -> bool {
+        lock(&self.lingering).contains_key(&osd)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -27,10 +27,8 @@ impl IoCtx {
 
     async fn change_pool(&self, change: PoolChange<'static>) -> Result<Option<SnapId>, OpError> {
         let core = self.core();
-        core.check_alive()?;
-        let (reply, outcome) = oneshot::async_channel();
-        core.shared().ask_monitor(MonRequest::PoolOp { pool: self.pool(), change, reply });
-        let outcome = outcome.await.unwrap_or(Err(OpError::Closed))?;
+        let asked = core.ask_monitors(|reply| MonRequest::PoolOp { pool: self.pool(), change, reply });
+        let outcome = asked.await?;
         // What is written next must go out by a map that has the change.
         core.want_map(outcome.epoch).await?;
         Ok(outcome.snap)

@@ -53,7 +53,7 @@ pub use fsck::{Action, Finding, FsckProgress, FsckReport, fsck};
 pub use handle::{Store, StoreUsage};
 pub use images::{CreateImage, Preallocate, Progress};
 pub use layout::{DATA_START, Order, Slot, ZONE_BYTES};
-pub use objects::{LocalObjects, Mismatch, ReadFill, Run, SHARDS, SlotTable, shard_of};
+pub use objects::{Ended, LocalObjects, Mismatch, ReadFill, Run, SHARDS, SlotTable, Transfer, shard_of};
 pub use open::{OpenMode, is_store};
 pub use record::{ImageId, ImageRecord, ImageState, ObjectNo, ParentRecord, PoolId, SnapId};
 pub use space::SpaceUsage;

@@ -4,6 +4,8 @@ mod clocks;
 mod flow;
 mod planned;
 
+use std::collections::VecDeque;
+
 use ringbd::Region;
 
 use crate::abi::detect;
@@ -60,11 +62,13 @@ pub(crate) struct Job {
     depth: usize,
     queued: Vec<(Unit, ImageIndex)>,
     in_flight: usize,
+    /// Units committed since the engine was last given a turn.
+    unpolled: usize,
     told_failure: bool,
     /// Trims in flight.
     trims: Vec<Trim>,
     /// Completed units. The first `taken` are fio's.
-    done: Vec<Unit>,
+    done: VecDeque<Unit>,
     taken: usize,
 }
 
@@ -88,9 +92,10 @@ impl Job {
             depth,
             queued: Vec::with_capacity(depth),
             in_flight: 0,
+            unpolled: 0,
             told_failure: false,
             trims: Vec::with_capacity(depth),
-            done: Vec::with_capacity(depth),
+            done: VecDeque::with_capacity(depth),
             taken: 0,
         };
         for (index, target) in planned.0 {
@@ -174,15 +179,15 @@ impl Job {
         }
     }
 
-    /// A file is about to be used. The thread becomes a core at the first, the last moment before I/O: from then on
-    /// it has to come back often, because other jobs may wait for what it owns.
+    /// A file is about to be used. The thread joins the engine at the first, the last moment before I/O: if that makes it
+    /// a core it has to come back often from then on, because other jobs may wait for what it owns.
     ///
     /// A failure is kept for the first I/O: fio takes a job whose files do not open for one without work to do.
     pub(crate) fn open_file(&mut self, td: Thread, options: &JobOptions, file: FioFile) {
         if self.files.get(file.index()).is_none_or(Option::is_none) {
             self.add_file(td, options, file);
         }
-        if let Err(failure) = self.link.lend() {
+        if let Err(failure) = self.link.join() {
             self.set_file(file.index(), FileState::Failed(failure.say()));
         }
         let FileState::Image(image) = self.file(file) else { return };
@@ -223,7 +228,8 @@ impl Job {
     /// Ends the job on the engine, before fio frees units and buffers: waits until none is in use, gives the core back,
     /// and closes the images that nobody else uses. Again is nothing.
     pub(crate) fn retire(&mut self) {
-        // fio has reaped all units, except where it gave a job up.
+        // fio has reaped all units, except where it gave a job up. What has ended already ends no wait.
+        self.reap();
         while self.in_flight > 0 {
             self.link.wait(None);
             self.reap();

@@ -3,6 +3,10 @@
 //! A target takes any bytes and panics only when ringbd is wrong: when it panics itself, or breaks a promise that the
 //! target checks. `README.md` beside this crate says how to add one.
 
+mod auth;
+mod maps;
+mod messages;
+mod mon_host;
 mod wire;
 
 use std::io;
@@ -10,13 +14,12 @@ use std::path::Path;
 
 use ringbd::config::{ConfFile, ImageSpec, Settings, Sources};
 use ringbd::rados::ClusterConfig;
-pub use wire::{wire_client, wire_crc, wire_secure, wire_server};
-
-mod auth;
-mod mon_host;
 
 pub use auth::{auth_client, auth_server, keyring};
+pub use maps::{crush, osdmap};
+pub use messages::messages;
 pub use mon_host::{dns_answer, mon_host};
+pub use wire::{wire_client, wire_crc, wire_secure, wire_server};
 
 /// A target: it takes any bytes, and panics when ringbd is wrong.
 pub type Target = fn(&[u8]);
@@ -26,10 +29,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("auth_client", auth_client),
     ("auth_server", auth_server),
     ("conf_file", conf_file),
+    ("crush", crush),
     ("dns_answer", dns_answer),
     ("image_spec", image_spec),
     ("keyring", keyring),
+    ("messages", messages),
     ("mon_host", mon_host),
+    ("osdmap", osdmap),
     ("rbd_objects", rbd_objects),
     ("store_blocks", store_blocks),
     ("store_records", store_records),

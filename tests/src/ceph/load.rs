@@ -24,6 +24,9 @@ const WORKERS: u64 = 4;
 const BLOCKS: u64 = 16;
 const BLOCK: usize = 4096;
 
+/// How long the load may stand still or limp, whatever happens to the cluster.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A running load.
 pub struct Load {
     shared: Arc<Shared>,
@@ -61,12 +64,17 @@ impl Load {
     /// Waits until so many more operations are acknowledged: the load goes on.
     ///
     /// # Panics
-    /// When it does not within a minute and a half.
+    /// When it does not within a minute.
     pub fn await_progress(&self, operations: u64) {
-        let (target, deadline) = (self.acknowledged() + operations, Instant::now() + Duration::from_secs(90));
-        while self.acknowledged() < target {
-            assert!(Instant::now() < deadline, "the load stands still at {} operations", self.acknowledged());
-            std::thread::sleep(Duration::from_millis(20));
+        let (begin, deadline) = (self.acknowledged(), Instant::now() + PATIENCE);
+        while self.acknowledged() < begin + operations {
+            let done = self.acknowledged() - begin;
+            assert!(
+                Instant::now() < deadline,
+                "the load on {} cores did {done} of {operations} operations in {PATIENCE:?}",
+                self.cores
+            );
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -105,6 +113,7 @@ async fn work(io: IoCtx, client: GlobalId, shared: Arc<Shared>) {
     let blocks = format!("blocks.{client}.{worker}").into_bytes();
     let mut latest = [0u64; BLOCKS as usize];
     let mut in_flight: VecDeque<JoinHandle<Result<(), OpError>>> = VecDeque::new();
+    let (began, mut asked_at) = (Instant::now(), Vec::new());
     let mut appended = 0u64;
     while !shared.stop.load(Ordering::Relaxed) {
         if in_flight.len() == AHEAD {
@@ -113,6 +122,7 @@ async fn work(io: IoCtx, client: GlobalId, shared: Arc<Shared>) {
             shared.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
         in_flight.push_back(spawn(append(io.clone(), log.clone(), record(worker, appended))));
+        asked_at.push(began.elapsed());
         appended += 1;
         if appended.is_multiple_of(4) {
             let block = random_u64() % BLOCKS;
@@ -126,7 +136,7 @@ async fn work(io: IoCtx, client: GlobalId, shared: Arc<Shared>) {
         append.await.expect("an append ends well");
         shared.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
-    verify_log(&io, &log, worker, appended).await;
+    verify_log(&io, &log, worker, &asked_at).await;
     verify_blocks(&io, &blocks, &latest).await;
     shared.workers_done.fetch_add(1, Ordering::Relaxed);
 }
@@ -146,13 +156,29 @@ fn block_bytes(stamp: u64) -> Vec<u8> {
     stamp.to_le_bytes().repeat(BLOCK / 8)
 }
 
-async fn verify_log(io: &IoCtx, log: &[u8], worker: u64, appended: u64) {
-    let wanted = appended as usize * RECORD;
+async fn verify_log(io: &IoCtx, log: &[u8], worker: u64, asked_at: &[Duration]) {
+    let wanted = asked_at.len() * RECORD;
     let (n, buf) = io.read(log, 0, Buf::zeroed(wanted + RECORD)).await.expect("the log can be read");
-    for (nth, found) in buf[..n].chunks(RECORD).enumerate() {
-        assert_eq!(found, record(worker, nth as u64), "worker {worker}: record {nth} of {appended}");
+    let found: Vec<u64> = buf[..n].chunks(RECORD).map(|found| number_in(found, worker)).collect();
+    if let Some(wrong) = (0..asked_at.len()).find(|&nth| found.get(nth) != Some(&(nth as u64))) {
+        let around =
+            &found[wrong.saturating_sub(2 * AHEAD).min(found.len())..found.len().min(wrong + 3 * AHEAD)];
+        panic!(
+            "worker {worker}: record {wrong} of {}, asked for at {:?}, is not where it belongs: {around:?}",
+            asked_at.len(),
+            asked_at[wrong]
+        );
     }
-    assert_eq!(n, wanted, "worker {worker}: all records are there");
+    assert_eq!(n, wanted, "worker {worker}: nothing is there that was not asked for");
+}
+
+/// Which of a worker's records that is; the largest number for something else.
+fn number_in(found: &[u8], worker: u64) -> u64 {
+    let number = found.split_first_chunk::<8>().and_then(|(owner, rest)| {
+        let nth = rest.try_into().ok().map(u64::from_le_bytes)?;
+        (*owner == worker.to_le_bytes()).then_some(nth)
+    });
+    number.unwrap_or(u64::MAX)
 }
 
 async fn verify_blocks(io: &IoCtx, blocks: &[u8], latest: &[u64]) {

@@ -2,29 +2,36 @@
 //! their own and stopped when the value is dropped.
 //!
 //! ```text
-//! Cluster::start(&Options) ──▶ Cluster: conf(), ceph(["osd", "stat"]), rados([...]), osd(0).kill(), …
+//! Cluster::start(&Options) ──▶ Cluster: conf(), command(json!({"prefix": "osd stat"})), rados([...]), osd(0).kill(), …
 //! ```
 
+mod admin;
+mod asok;
 mod client;
+mod conf;
 mod daemon;
 mod keys;
 mod load;
+mod steps;
 
 pub use daemon::Daemon;
 pub use load::Load;
+pub use steps::Steps;
 
 use crate::programs::installed;
-use std::fmt::Write as _;
-use std::fs;
+use admin::Admin;
+use ringbd::rados::CommandOutput;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 use tempfile::TempDir;
 use tracing_subscriber::EnvFilter;
 
 /// How long a cluster may take to do what it was asked.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What kind of cluster.
 #[derive(Clone, Debug)]
@@ -62,6 +69,8 @@ impl Default for Options {
 
 /// A running cluster.
 pub struct Cluster {
+    /// Gone before the daemons are.
+    admin: Option<Admin>,
     dir: TempDir,
     mons: Vec<Daemon>,
     manager: Option<Daemon>,
@@ -75,7 +84,7 @@ pub fn start_or_skip(options: &Options) -> Option<Cluster> {
     drop(
         tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::from_default_env())
-            .with_writer(std::io::stderr)
+            .with_writer(io::stderr)
             .try_init(),
     );
     let there = installed(&["ceph-mon", "ceph-mgr", "ceph-osd"], "ceph-mon ceph-mgr ceph-osd")
@@ -90,21 +99,30 @@ impl Cluster {
     /// When a daemon does not come up; what it logged is in the message.
     #[must_use]
     pub fn start(options: &Options) -> Cluster {
+        let mut steps = Steps::new();
         let dir = tempfile::Builder::new().prefix("ringbd-ceph-").tempdir().expect("a temporary folder");
         let ports = free_ports(options.mons);
-        let mut cluster = Cluster { dir, mons: Vec::new(), manager: None, osds: Vec::new() };
+        let mut cluster = Cluster { admin: None, dir, mons: Vec::new(), manager: None, osds: Vec::new() };
         let fsid = keys::uuid();
-        cluster.write("ceph.conf", &configuration(options, &fsid, &ports, cluster.path()));
+        cluster.write("ceph.conf", &conf::configuration(options, &fsid, &ports, cluster.path()));
         cluster.write("keyring", &keys::keyring(options.osds));
+        // The stores of the OSDs are made while the monitors elect.
+        let osds: Vec<_> = (0..options.osds).map(|no| cluster.begin_osd(no)).collect();
         cluster.start_mons(options, &fsid, &ports);
+        cluster.await_quorum(options.mons);
+        steps.done("the monitors have a quorum");
+        cluster.admin = Some(Admin::start(&cluster));
         if options.manager {
-            fs::create_dir_all(cluster.path().join("mgr")).expect("a folder");
+            for folder in ["mgr", "no-modules"] {
+                fs::create_dir_all(cluster.path().join(folder)).expect("a folder");
+            }
             cluster.manager = Some(cluster.daemon("ceph-mgr", "mgr", "x"));
         }
-        for osd in 0..options.osds {
-            cluster.make_osd(osd);
+        for (no, (uuid, mkfs)) in osds.into_iter().enumerate() {
+            cluster.finish_osd(no, &uuid, mkfs);
         }
         cluster.await_osds_up(options.osds);
+        steps.done("the OSDs are up");
         cluster
     }
 
@@ -128,42 +146,74 @@ impl Cluster {
         }
     }
 
-    fn make_osd(&mut self, no: usize) {
+    /// Begins to make an OSD's store.
+    fn begin_osd(&self, no: usize) -> (String, Child) {
         let (uuid, name) = (keys::uuid(), no.to_string());
-        self.ceph(&["osd", "new", &uuid, &name]);
-        let folder = self.path().join(format!("osd.{no}"));
-        fs::create_dir_all(&folder).expect("a folder");
+        fs::create_dir_all(self.path().join(format!("osd.{no}"))).expect("a folder");
         let mut mkfs = self.tool("ceph-osd");
         mkfs.args(["-i", &name, "--mkfs", "--osd-uuid", &uuid, "--no-mon-config"]);
-        run(&mut mkfs);
-        let osd = self.daemon("ceph-osd", "osd", &name);
+        let child = mkfs.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        (uuid, child.unwrap_or_else(|error| panic!("{mkfs:?}: {error}")))
+    }
+
+    /// Makes it known, and starts it once it has its store.
+    fn finish_osd(&mut self, no: usize, uuid: &str, mkfs: Child) {
+        let made = mkfs.wait_with_output().expect("a child of ours can be waited for");
+        assert!(made.status.success(), "osd.{no}: {}", String::from_utf8_lossy(&made.stderr));
+        self.command(&json!({"prefix": "osd new", "uuid": uuid, "id": no}));
+        let osd = self.daemon("ceph-osd", "osd", &no.to_string());
         self.osds.push(osd);
+    }
+
+    /// Waits until so many monitors are in the quorum.
+    pub fn await_quorum(&self, mons: usize) {
+        self.await_that(&format!("{mons} monitors have a quorum"), |cluster| {
+            let status = cluster.ask("mon.a", &json!({"prefix": "mon_status"}));
+            status.is_ok_and(|status| status["quorum"].as_array().is_some_and(|quorum| quorum.len() == mons))
+        });
     }
 
     /// Waits until so many OSDs are up.
     pub fn await_osds_up(&self, osds: usize) {
-        self.await_that("the OSDs come up", |cluster| {
-            let stat = cluster.ceph_json(&["osd", "stat"]);
+        self.await_that(&format!("{osds} OSDs are up"), |cluster| {
+            let stat = cluster.command(&json!({"prefix": "osd stat"}));
             stat["num_up_osds"].as_u64() == Some(osds as u64)
         });
     }
 
-    /// Waits until all placement groups are active and clean, which needs a manager to tell.
+    /// Waits until all placement groups are active and clean, as the OSDs that lead them say.
     pub fn await_clean(&self) {
-        self.await_that("the placement groups become clean", |cluster| {
-            let stat = cluster.ceph_json(&["pg", "stat"]);
-            let summary = &stat["pg_summary"];
-            let states = summary["num_pg_by_state"].as_array().cloned().unwrap_or_default();
-            !states.is_empty() && states.iter().all(|state| state["name"] == "active+clean")
-        });
+        let map = self.command(&json!({"prefix": "osd dump"}));
+        let epoch = map["epoch"].as_u64().expect("a map has an epoch");
+        let pools = map["pools"].as_array().expect("a map has pools");
+        for pool in pools {
+            for pg in 0..pool["pg_num"].as_u64().expect("a pool has placement groups") {
+                let pgid = format!("{}.{pg:x}", pool["pool"]);
+                self.await_that(&format!("placement group {pgid} is clean in epoch {epoch}"), |cluster| {
+                    cluster.leader_says_clean(&pgid, epoch)
+                });
+            }
+        }
+    }
+
+    /// Only the OSD that leads a placement group answers for it.
+    fn leader_says_clean(&self, pgid: &str, epoch: u64) -> bool {
+        let query = json!({"prefix": "query", "pgid": pgid});
+        let answers = (0..self.osds.len()).filter_map(|osd| self.ask(&format!("osd.{osd}"), &query).ok());
+        let mut states = answers.filter(|answer| answer["state"].is_string());
+        let first = states.next();
+        first.is_some_and(|first| {
+            let clean = first["state"].as_str().is_some_and(|state| state.starts_with("active+clean"));
+            clean && first["epoch"].as_u64() >= Some(epoch) && states.next().is_none()
+        })
     }
 
     /// Waits until `done`, and panics when that takes too long.
-    pub fn await_that(&self, what: &str, done: impl Fn(&Cluster) -> bool) {
+    pub fn await_that(&self, what: &str, mut done: impl FnMut(&Cluster) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
-            assert!(Instant::now() < deadline, "waited in vain until {what}");
-            std::thread::sleep(Duration::from_millis(100));
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain until {what}");
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -184,6 +234,18 @@ impl Cluster {
         &mut self.osds[no]
     }
 
+    /// All daemons of OSDs, to be frozen while something else goes on.
+    #[must_use]
+    pub fn osds(&self) -> &[Daemon] {
+        &self.osds
+    }
+
+    /// The same of monitors.
+    #[must_use]
+    pub fn mons(&self) -> &[Daemon] {
+        &self.mons
+    }
+
     /// A monitor's daemon.
     pub fn mon(&mut self, no: usize) -> &mut Daemon {
         &mut self.mons[no]
@@ -191,10 +253,29 @@ impl Cluster {
 
     /// Makes a pool.
     pub fn create_pool(&self, name: &str, pgs: usize) {
-        self.ceph(&["osd", "pool", "create", name, &pgs.to_string(), &pgs.to_string()]);
+        self.command(&json!({"prefix": "osd pool create", "pool": name, "pg_num": pgs, "pgp_num": pgs}));
     }
 
-    /// Runs `ceph` with these arguments; returns what it prints.
+    /// Gives the monitors a command that must succeed; returns what it says, as JSON where it is some.
+    pub fn command(&self, command: &Value) -> Value {
+        let output = self.try_command(command);
+        assert_eq!(output.result, 0, "{command}: {}", output.status);
+        serde_json::from_slice(&output.data).unwrap_or_default()
+    }
+
+    /// Gives the monitors a command.
+    pub fn try_command(&self, command: &Value) -> CommandOutput {
+        let mut command = command.clone();
+        command["format"] = "json".into();
+        self.admin.as_ref().expect("the monitors run").command(&command)
+    }
+
+    /// Gives a daemon (`osd.0`) a command over its admin socket.
+    pub fn ask(&self, daemon: &str, command: &Value) -> io::Result<Value> {
+        asok::ask(&self.path().join(format!("{daemon}.asok")), command)
+    }
+
+    /// Runs `ceph` with these arguments, as an operator does; returns what it prints.
     pub fn ceph(&self, args: &[&str]) -> String {
         let output = run(self.tool("ceph").args(args));
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -202,7 +283,7 @@ impl Cluster {
 
     /// The same, as JSON.
     #[must_use]
-    pub fn ceph_json(&self, args: &[&str]) -> serde_json::Value {
+    pub fn ceph_json(&self, args: &[&str]) -> Value {
         let text = self.ceph(&[args, &["--format", "json"]].concat());
         serde_json::from_str(&text).unwrap_or_default()
     }
@@ -237,6 +318,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.admin = None;
         let daemons = self.osds.iter_mut().chain(&mut self.manager).chain(&mut self.mons);
         daemons.for_each(Daemon::kill);
     }
@@ -251,32 +333,6 @@ fn free_ports(count: usize) -> Vec<u16> {
     let sockets: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
     sockets.iter().map(|socket| socket.local_addr().expect("it is bound").port()).collect()
-}
-
-fn configuration(options: &Options, fsid: &str, ports: &[u16], dir: &Path) -> String {
-    let mons: Vec<String> = ports.iter().map(|port| format!("[v2:127.0.0.1:{port}/0]")).collect();
-    let (dir, mons) = (dir.display(), mons.join(","));
-    let Options { auth, size, store, global, .. } = options;
-    let mut text = format!(
-        "[global]\nfsid = {fsid}\nmon host = {mons}\nkeyring = {dir}/keyring\n\
-         auth cluster required = {auth}\nauth service required = {auth}\nauth client required = {auth}\n\
-         run dir = {dir}\nadmin socket = {dir}/$name.asok\nlog file = {dir}/$name.log\n\
-         osd pool default size = {size}\nosd pool default min size = 1\nmon allow pool size one = true\n\
-         osd crush chooseleaf type = 0\nosd pool default pg autoscale mode = off\nmon allow pool delete = true\n\
-         mon max pg per osd = 5000\nosd max pg per osd hard ratio = 100\nms bind ipv6 = false\n\
-         public network = 127.0.0.0/8\ncluster network = 127.0.0.0/8\nmon warn on pool no app = false\n{global}\n"
-    );
-    write!(
-        text,
-        "[mon]\nmon data = {dir}/$type.$id\npaxos propose interval = 0.05\npaxos min wait = 0.01\n\
-         mon data avail crit = 1\nmon data avail warn = 2\nmon osd down out interval = 600\n\
-         [mgr]\nmgr data = {dir}/mgr\n\
-         [osd]\nosd data = {dir}/$type.$id\nosd objectstore = {store}\nmemstore device bytes = 2147483648\n\
-         memstore page set = true\nbluestore block size = 4294967296\nosd memory target = 939524096\n\
-         osd op num shards = 2\nosd heartbeat grace = 6\nosd heartbeat interval = 1\nosd mon heartbeat interval = 2\n"
-    )
-    .expect("a string takes everything");
-    text
 }
 
 /// Runs a command that must succeed.

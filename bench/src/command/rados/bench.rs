@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{print, print_json};
 use crate::cli::Format;
+use crate::cluster_status::OsdRow;
 use crate::failure::Failure;
 use crate::size::parse_bytes;
 
@@ -119,6 +120,7 @@ struct Answer {
     /// User and system, of the whole process.
     cpu_us_per_operation: f64,
     per_second_iops: Vec<f64>,
+    osds: Vec<OsdRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,7 +153,9 @@ impl Bench {
         if let Some(error) = run.failed.borrow_mut().take() {
             return Err(Failure::of("error during benchmark", &error.of("benchmark", "objects")));
         }
-        let answer = self.answer(&run, seconds, process_cpu_time().saturating_sub(cpu), per_second);
+        let cpu = process_cpu_time().saturating_sub(cpu);
+        let osds = OsdRow::all(&rados.status().await);
+        let answer = self.answer(&run, seconds, cpu, per_second, osds);
         match format {
             Format::Json => print_json(&answer)?,
             Format::Plain => print(&answer.plain())?,
@@ -238,7 +242,14 @@ impl Bench {
         Ok(())
     }
 
-    fn answer(&self, run: &Run, seconds: f64, cpu: Duration, per_second_iops: Vec<f64>) -> Answer {
+    fn answer(
+        &self,
+        run: &Run,
+        seconds: f64,
+        cpu: Duration,
+        per_second_iops: Vec<f64>,
+        osds: Vec<OsdRow>,
+    ) -> Answer {
         let (operations, latencies) = (run.finished.get(), run.latencies.borrow());
         let iops = operations as f64 / seconds;
         Answer {
@@ -261,6 +272,7 @@ impl Bench {
             },
             cpu_us_per_operation: cpu.as_secs_f64() * 1e6 / operations.max(1) as f64,
             per_second_iops,
+            osds,
         }
     }
 }
@@ -393,6 +405,7 @@ impl Answer {
             ("99% latency(s):", format!("{:.8}", s(p99 as f64))),
             ("CPU per operation (us):", format!("{:.2}", self.cpu_us_per_operation)),
         ];
-        rows.iter().map(|(name, value)| format!("{name:<24}{value}\n")).collect()
+        let rows: String = rows.iter().map(|(name, value)| format!("{name:<24}{value}\n")).collect();
+        rows + "\n" + &OsdRow::plain(&self.osds)
     }
 }

@@ -14,8 +14,8 @@ const POOL_MIN_OLD: PoolId = PoolId(-1);
 
 /// An object as placement groups sort it, or the end of all of them.
 ///
-/// They sort by pool, hash with its bits reversed, namespace, key (the name, if there is none), name and snapshot. The bits are
-/// reversed so that a placement group, which is a hash's *low* bits, is one range of the order, also after it
+/// They sort by pool, hash with its bits reversed, namespace, key (the name, if there is none), name and snapshot. The
+/// bits are reversed so that a placement group, which is a hash's *low* bits, is one range of the order, also after it
 /// was split.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Hobject {

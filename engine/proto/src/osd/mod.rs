@@ -1,7 +1,7 @@
 //! What clients and OSDs say to each other about objects.
 //!
-//! [`OpRequest`] and [`OsdOp`] are what is asked, [`MOsdOpReply`] and the types in `results.rs` are what is answered. All messages are
-//! read and written, because the model OSDs of the tests speak the other side.
+//! [`OpRequest`] and [`OsdOp`] are what is asked, [`MOsdOpReply`] and the types in `results.rs` are what is answered. All
+//! messages are read and written, because the model OSDs of the tests speak the other side.
 
 mod backoff;
 mod flags;

@@ -116,6 +116,11 @@ impl<'a> MOsdOpReply<'a> {
         Errno::from_result(self.result)
     }
 
+    /// Whether it is the answer to this attempt. One to an earlier attempt says nothing about the last, and is ignored.
+    pub fn answers(&self, attempt: i32) -> bool {
+        self.attempt < 0 || self.attempt == attempt
+    }
+
     /// How many operations there are.
     pub fn len(&self) -> usize {
         self.heads.len() / OP_BYTES
@@ -213,8 +218,8 @@ impl OsdOpAnswer<'_> {
     }
 }
 
-/// Where the bytes of a [`CmpExt`](super::OsdOp::CmpExt) first differ from the object's, counted within the compared bytes, if
-/// `rval` says that they do. The whole list fails with the same number.
+/// Where the bytes of a [`CmpExt`](super::OsdOp::CmpExt) first differ from the object's, counted within the compared
+/// bytes, if `rval` says that they do. The whole list fails with the same number.
 pub fn cmpext_mismatch(rval: i32) -> Option<u64> {
     let beyond_errors = i64::from(rval) + i64::from(Errno::MAX);
     if beyond_errors > 0 { None } else { Some(beyond_errors.unsigned_abs()) }

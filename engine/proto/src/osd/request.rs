@@ -111,9 +111,8 @@ impl OsdOpFront {
     ///
     /// When a list that writes is asked for as one that reads: the OSD would lose the snapshots.
     pub fn new<D: OpData>(request: &OpRequest<'_, D>, sending: &Sending, mut bytes: Vec<u8>) -> OsdOpFront {
-        let writes = request.ops.iter().any(|entry| entry.op.class() == OpClass::Write);
         assert!(
-            !writes || request.access.flag() == OsdFlags::WRITE,
+            !writes(request.ops) || request.access.flag() == OsdFlags::WRITE,
             "an operation that writes is in a list that reads"
         );
         bytes.clear();
@@ -124,7 +123,7 @@ impl OsdOpFront {
         front
     }
 
-    /// Changes it to be sent once more.
+    /// Changes it to be sent once more. A redirect changes more, and is encoded anew.
     pub fn stamp(&mut self, sending: &Sending) {
         let Sending { spg, epoch, flags, attempt } = sending;
         let retry = if *attempt > 0 { OsdFlags::RETRY } else { OsdFlags::NONE };
@@ -176,6 +175,11 @@ impl OsdOpFront {
     }
 }
 
+/// Whether an operation of the list writes.
+fn writes<D>(ops: &[OpEntry<'_, D>]) -> bool {
+    ops.iter().any(|entry| entry.op.class() == OpClass::Write)
+}
+
 /// Writes a front in which what differs between attempts is blank.
 fn encode_front<D: OpData>(request: &OpRequest<'_, D>, e: &mut Encoder<'_>) {
     let (snap, snapc, mtime) = match request.access {
@@ -193,7 +197,7 @@ fn encode_front<D: OpData>(request: &OpRequest<'_, D>, e: &mut Encoder<'_>) {
     mtime.encode(e);
     request.locator.encode(e);
     e.blob(request.name);
-    e.u16(u16::try_from(request.ops.len()).expect("lists are shorter than OPS_MAX"));
+    e.u16(u16::try_from(request.ops.len()).expect("a list holds at most OPS_MAX operations"));
     for entry in request.ops {
         entry.encode_head(e);
     }
@@ -249,6 +253,7 @@ impl<'a> MOsdOp<'a> {
         let access = match (flags.contains(OsdFlags::WRITE), snap) {
             (true, SnapId::HEAD) => Access::Write { snapc, mtime },
             (true, _) => return Err(d.invalid("a write to a snapshot")),
+            (false, _) if writes(&ops) => return Err(d.invalid("a list that writes and does not say so")),
             (false, snap) if snapc == SnapContext::NONE => Access::Read { snap },
             (false, _) => return Err(d.invalid("a read under a snapshot context")),
         };

@@ -270,9 +270,11 @@ pub struct ListedObject<'a> {
 
 /// What [`PgNls`](super::OsdOp::PgNls) returns.
 ///
-/// A pool is listed by asking for [`Hobject::MIN`] and then for each answer's cursor, of the placement group that the
-/// cursor's hash lies in (the request's hash is that group's number and its name is empty), until the cursor is [`Hobject::Max`]. At the end of a placement group the cursor is the begin of the next one
-/// in the order of objects, and the list's result is 1.
+/// A pool is listed by asking for [`Hobject::MIN`] and then for each answer's cursor, until that is [`Hobject::Max`]. The
+/// request goes to the placement group that the cursor's hash lies in; that group's number is the request's hash and its
+/// locator's, and its name is empty. At the end of a placement group the list's result is 1, and the cursor is the begin
+/// of the next one in the order of objects. Namespaces are told apart by the locator's;
+/// [`ALL_NAMESPACES`](super::ObjectLocator::ALL_NAMESPACES) is all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObjects<'a> {
     /// Where to go on.

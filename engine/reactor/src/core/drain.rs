@@ -9,11 +9,13 @@ use std::time::Duration;
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 impl Core {
-    /// Drops every task, then waits for the operations that were in flight, then leaks what is left. After
+    /// Drops every task and handler, then waits for the operations that were in flight, then leaks what is left. After
     /// this the core holds nothing that the kernel may still write to.
     pub(crate) fn shut_down(&self) {
         self.enter(|| {
             self.drop_tasks();
+            let handlers = self.ops.borrow_mut().dismiss_handlers();
+            drop(handlers);
             if let Driver::Ring(ring) = &self.driver {
                 self.drain_operations();
                 ring.close(self.leak_operations());

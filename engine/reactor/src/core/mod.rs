@@ -7,6 +7,7 @@
 
 mod config;
 mod drain;
+mod handled;
 mod inbox;
 mod op;
 mod ops;
@@ -18,6 +19,7 @@ mod turn;
 mod waker;
 
 pub use config::CoreConfig;
+pub use handled::CompletionHandler;
 pub(crate) use inbox::{Inbox, rouse_all};
 pub(crate) use op::{Op, Stream, with_buf};
 pub(crate) use ops::{Cancel, Cqe, Finished, Next, Noted, OpKey, Ops, Payload};

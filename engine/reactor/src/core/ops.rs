@@ -2,10 +2,11 @@
 //! CQE.
 //!
 //! Life of a one-shot operation: Running → Done → (taken by its future), or Running → Orphaned (its future
-//! was dropped) → gone when the CQE is reaped. A multishot one collects CQEs until the kernel ends it. A slot
-//! is reused only after its last CQE; the sequence number in `user_data` proves it, and keeps a late cancel
-//! from hitting a stranger.
+//! was dropped) → gone when the CQE is reaped. One with a handler: Handled → gone when the CQE is reaped. A
+//! multishot one collects CQEs until the kernel ends it. A slot is reused only after its last CQE; the
+//! sequence number in `user_data` proves it, and keeps a late cancel from hitting a stranger.
 
+use super::handled::CompletionHandler;
 use crate::buf::Buf;
 use crate::net::message::Message;
 use crate::net::recv_ring::RecvRing;
@@ -87,9 +88,21 @@ struct Slot {
 
 enum Life {
     Running(Option<Waker>),
+    /// No future waits: the handler is told.
+    Handled {
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+    },
     Done(Cqe),
-    Stream { cqes: VecDeque<Cqe>, waker: Option<Waker>, ended: bool, ring: Rc<RecvRing> },
-    Orphaned { ring: Option<Rc<RecvRing>> },
+    Stream {
+        cqes: VecDeque<Cqe>,
+        waker: Option<Waker>,
+        ended: bool,
+        ring: Rc<RecvRing>,
+    },
+    Orphaned {
+        ring: Option<Rc<RecvRing>>,
+    },
 }
 
 /// What is left to do, outside the slab's borrow, after a completion was noted.
@@ -97,6 +110,13 @@ enum Life {
 pub(crate) enum Noted {
     Nothing,
     Wake(Waker),
+    /// The operation has ended; its buffer goes to the handler.
+    Tell {
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+        buf: Buf,
+        keep: Option<Arc<Descriptor>>,
+    },
     /// The operation had no future any more: drop what it owned; give the buffer back if the kernel picked
     /// one.
     Release {
@@ -130,6 +150,16 @@ pub(crate) struct Ops {
 impl Ops {
     pub(crate) fn insert(&mut self, payload: Payload, keep: Option<Arc<Descriptor>>) -> OpKey {
         self.add(Life::Running(None), payload, keep)
+    }
+
+    pub(crate) fn insert_handled(
+        &mut self,
+        buf: Buf,
+        keep: Option<Arc<Descriptor>>,
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+    ) -> OpKey {
+        self.add(Life::Handled { handler, token }, Payload::Buf(buf), keep)
     }
 
     pub(crate) fn insert_stream(&mut self, ring: Rc<RecvRing>, keep: Option<Arc<Descriptor>>) -> OpKey {
@@ -169,6 +199,14 @@ impl Ops {
                 slot.life = Life::Done(cqe);
                 waker.map_or(Noted::Nothing, Noted::Wake)
             }
+            Life::Handled { .. } => {
+                assert!(!more, "a one-shot operation has one CQE");
+                let Slot { life, payload, keep, .. } = self.slots.remove(key.slot());
+                let (Life::Handled { handler, token }, Payload::Buf(buf)) = (life, payload) else {
+                    unreachable!("an operation with a handler has a buffer")
+                };
+                Noted::Tell { handler, token, buf, keep }
+            }
             Life::Stream { cqes, waker, ended, .. } => {
                 cqes.push_back(cqe);
                 *ended = !more;
@@ -197,7 +235,9 @@ impl Ops {
                 let slot = self.slots.remove(key.slot());
                 return Some(Finished { cqe, payload: slot.payload });
             }
-            Life::Stream { .. } | Life::Orphaned { .. } => unreachable!("polled as a one-shot operation"),
+            Life::Handled { .. } | Life::Stream { .. } | Life::Orphaned { .. } => {
+                unreachable!("polled as a one-shot operation")
+            }
         }
         None
     }
@@ -213,7 +253,9 @@ impl Ops {
                     Next::Pending
                 }
             },
-            Life::Running(_) | Life::Done(_) | Life::Orphaned { .. } => unreachable!("polled as a stream"),
+            Life::Running(_) | Life::Handled { .. } | Life::Done(_) | Life::Orphaned { .. } => {
+                unreachable!("polled as a stream")
+            }
         }
     }
 
@@ -241,8 +283,24 @@ impl Ops {
                 let slot = self.slots.remove(key.slot());
                 (Cancel::No, Abandoned { finished: Some((slot.payload, cqe)), keep: slot.keep, unread: None })
             }
+            Life::Handled { .. } => unreachable!("an operation with a handler has no future to drop"),
             Life::Orphaned { .. } => unreachable!("an operation is abandoned once"),
         }
+    }
+
+    /// The core ends: handlers are told nothing any more. They are given back, to be dropped outside the
+    /// slab's borrow; the operations keep their buffers until their CQEs.
+    pub(crate) fn dismiss_handlers(&mut self) -> Vec<Rc<dyn CompletionHandler>> {
+        let mut dismissed = Vec::new();
+        for (_, slot) in &mut self.slots {
+            if matches!(slot.life, Life::Handled { .. })
+                && let Life::Handled { handler, .. } =
+                    std::mem::replace(&mut slot.life, Life::Orphaned { ring: None })
+            {
+                dismissed.push(handler);
+            }
+        }
+        dismissed
     }
 
     /// Forgets every operation that the kernel has not finished with, so that its memory is never freed.
@@ -253,7 +311,7 @@ impl Ops {
             match slot.life {
                 Life::Done(cqe) => slot.payload.discard(cqe),
                 Life::Stream { ended: true, .. } => {}
-                Life::Running(_) | Life::Stream { .. } | Life::Orphaned { .. } => {
+                Life::Running(_) | Life::Handled { .. } | Life::Stream { .. } | Life::Orphaned { .. } => {
                     leaked += 1;
                     std::mem::forget(slot);
                 }

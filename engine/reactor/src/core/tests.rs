@@ -1,11 +1,12 @@
 //! A whole core under stress: dropped futures, panics, full queues, wakes after the end.
 
-use super::Core;
+use super::{CompletionHandler, Core};
 use crate::{
     Buf, CoreConfig, Durability, File, LentCore, OpenOptions, World, spawn, spawn_detached, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::path::Path;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -251,4 +252,83 @@ fn closed_files_leave_the_tables_of_sleeping_cores() {
     }
     drop(send);
     thread.join().unwrap();
+}
+
+/// What a handler was told of an operation: the token, the bytes or the errno, and the first byte of the buffer.
+type End = (u64, Result<usize, i32>, u8);
+
+#[derive(Default)]
+struct Told(RefCell<Vec<End>>);
+
+impl CompletionHandler for Told {
+    fn completed(self: Rc<Self>, token: u64, result: io::Result<usize>, buf: Buf) {
+        let result = result.map_err(|error| error.raw_os_error().expect("the kernel's errors have numbers"));
+        self.0.borrow_mut().push((token, result, buf[0]));
+    }
+}
+
+#[test]
+fn a_handler_is_told_what_each_operation_moved_and_gets_its_buffer_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = scratch_file(dir.path(), 6000);
+    let read_only = World::real().open(&dir.path().join("file"), &OpenOptions::new().read(true)).unwrap();
+    let mut core = core();
+    core.block_on(async {
+        let told = Rc::new(Told::default());
+        file.start_read(Buf::zeroed(4096), 0, told.clone(), 1);
+        assert!(told.0.borrow().is_empty(), "never before the start has returned");
+        file.start_read(Buf::zeroed(4096), 4096, told.clone(), 2);
+        file.start_write(Buf::from_slice(&[7; 512]), 512, Durability::Durable, told.clone(), 3);
+        read_only.start_write(Buf::from_slice(&[8; 512]), 0, Durability::Volatile, told.clone(), 4);
+        while told.0.borrow().len() < 4 {
+            yield_now().await;
+        }
+        let mut told_all = told.0.take();
+        told_all.sort_unstable();
+        assert_eq!(
+            told_all,
+            [(1, Ok(4096), 5), (2, Ok(6000 - 4096), 5), (3, Ok(512), 7), (4, Err(libc::EBADF), 8)]
+        );
+        assert_eq!((in_flight(), Rc::strong_count(&told), blocks_out()), (0, 1, 0));
+        let (read, buf) = file.read_at(Buf::zeroed(512), 512).await;
+        assert_eq!((read.unwrap(), buf[511]), (512, 7));
+    });
+}
+
+#[test]
+fn more_handled_operations_than_the_ring_has_room_for_all_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = scratch_file(dir.path(), 4096);
+    let mut core = core();
+    core.block_on(async {
+        let told = Rc::new(Told::default());
+        for token in 0..3000 {
+            file.start_read(Buf::alloc(1), 0, told.clone(), token);
+        }
+        while told.0.borrow().len() < 3000 {
+            yield_now().await;
+        }
+        let mut tokens: Vec<_> = told.0.borrow().iter().map(|told| told.0).collect();
+        tokens.sort_unstable();
+        assert!(tokens.into_iter().eq(0..3000), "each is told once");
+    });
+}
+
+#[test]
+fn a_core_that_ends_drops_its_handlers_and_keeps_the_buffers_from_the_kernel() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = fifo(dir.path());
+    let mut core = core();
+    let told = Rc::new(Told::default());
+    let begun = Instant::now();
+    core.enter(|| {
+        for token in 0..10 {
+            file.start_read(Buf::alloc(4096), 0, told.clone(), token);
+        }
+    });
+    core.poll();
+    assert_eq!((core.enter(in_flight), Rc::strong_count(&told)), (10, 11));
+    drop(core);
+    assert_eq!((told.0.borrow().len(), Rc::strong_count(&told)), (0, 1), "nobody is told of the end");
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }

@@ -4,6 +4,7 @@ use super::waker::{ROOT, TaskRef};
 use super::{Core, Cqe, Driver, Noted, OpKey};
 use crate::clock::Instant;
 use crate::ring::Wait;
+use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -200,6 +201,10 @@ impl Core {
         match noted {
             Noted::Nothing => {}
             Noted::Wake(waker) => waker.wake(),
+            Noted::Tell { handler, token, buf, keep } => {
+                handler.completed(token, bytes_moved(cqe), buf);
+                drop(keep);
+            }
             Noted::Release { payload, keep, ring, cqe } => {
                 if let Some(ring) = ring {
                     ring.give_back_unread(cqe);
@@ -242,6 +247,13 @@ impl Core {
             self.root_ready.set(false);
         }
         polled
+    }
+}
+
+fn bytes_moved(cqe: Cqe) -> io::Result<usize> {
+    match usize::try_from(cqe.result) {
+        Ok(bytes) => Ok(bytes),
+        Err(_) => Err(io::Error::from_raw_os_error(-cqe.result)),
     }
 }
 

@@ -14,9 +14,11 @@ pub(crate) use open::{open, open_sync, sync_dir};
 pub use sync_file::SyncFile;
 
 use crate::buf::Buf;
+use crate::core::CompletionHandler;
 use crate::ring::Descriptor;
 use crate::sim::SimFile;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -86,6 +88,31 @@ impl File {
         match &self.inner {
             Inner::Real(file) => write::write_at(&file.descriptor, buf, offset, durability).await,
             Inner::Sim(file) => Box::pin(file.write_at(buf, offset, durability)).await,
+        }
+    }
+
+    /// Begins to read at `offset` in one operation; `handler` is told of its end with `token`. It may end
+    /// short, or with EINTR or EAGAIN, for reasons that [`read_at`](File::read_at) knows how to go on from.
+    pub fn start_read(&self, buf: Buf, offset: u64, handler: Rc<dyn CompletionHandler>, token: u64) {
+        match &self.inner {
+            Inner::Real(file) => read::start(&file.descriptor, buf, offset, handler, token),
+            Inner::Sim(file) => file.start_read(buf, offset, handler, token),
+        }
+    }
+
+    /// Begins to write `buf` at `offset` in one operation; `handler` is told of its end with `token`. It may
+    /// end short, or with EINTR or EAGAIN, where [`write_at`](File::write_at) would go on.
+    pub fn start_write(
+        &self,
+        buf: Buf,
+        offset: u64,
+        durability: Durability,
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+    ) {
+        match &self.inner {
+            Inner::Real(file) => write::start(&file.descriptor, buf, offset, durability, handler, token),
+            Inner::Sim(file) => file.start_write(buf, offset, durability, handler, token),
         }
     }
 

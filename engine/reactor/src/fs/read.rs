@@ -2,10 +2,11 @@
 
 use super::DirectIo;
 use crate::buf::Buf;
-use crate::core::{Core, Op, Payload, with_buf};
+use crate::core::{CompletionHandler, Core, Op, Payload, with_buf};
 use crate::ring::{Descriptor, with_target};
-use io_uring::opcode;
+use io_uring::{opcode, squeue};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The kernel moves at most this much in one operation.
@@ -36,19 +37,43 @@ pub(super) async fn read_at(
     (Ok(done), buf)
 }
 
-fn submit(file: &Arc<Descriptor>, mut buf: Buf, done: usize, offset: u64) -> Op {
-    let len = (buf.len() - done).min(TRANSFER_MAX);
-    let start = buf[done..].as_mut_ptr();
-    let len = u32::try_from(len).expect("TRANSFER_MAX fits 31 bits");
-    let (target, keep, index) = Core::with(|core| {
-        let ring = core.ring();
-        let (target, keep) = ring.target(file);
-        (target, keep, ring.buffer_index(start, len as usize))
+/// Begins one operation that reads as much of the buffer as it can.
+pub(super) fn start(
+    file: &Arc<Descriptor>,
+    mut buf: Buf,
+    offset: u64,
+    handler: Rc<dyn CompletionHandler>,
+    token: u64,
+) {
+    Core::with(|core| {
+        let (entry, keep) = entry(core, file, &mut buf, offset);
+        // SAFETY: the entry names memory of `buf` alone, which the operation owns and which does not move with
+        // it.
+        unsafe { core.submit_handled(entry, keep, buf, handler, token) };
     });
+}
+
+fn submit(file: &Arc<Descriptor>, mut buf: Buf, done: usize, offset: u64) -> Op {
+    let (entry, keep) = Core::with(|core| entry(core, file, &mut buf[done..], offset));
+    // SAFETY: the entry names memory of `buf` alone, which the payload owns and which does not move with it.
+    unsafe { Op::submit(entry, Payload::Buf(buf), keep) }
+}
+
+/// The SQE of a read into `bytes`, and the descriptor where it has to be kept open.
+fn entry(
+    core: &Core,
+    file: &Arc<Descriptor>,
+    bytes: &mut [u8],
+    offset: u64,
+) -> (squeue::Entry, Option<Arc<Descriptor>>) {
+    let (start, len) = (bytes.as_mut_ptr(), bytes.len().min(TRANSFER_MAX));
+    let ring = core.ring();
+    let (target, keep) = ring.target(file);
+    let index = ring.buffer_index(start, len);
+    let len = u32::try_from(len).expect("TRANSFER_MAX fits 31 bits");
     let entry = with_target!(target, fd => match index {
         Some(index) => opcode::ReadFixed::new(fd, start, len, index).offset(offset).build(),
         None => opcode::Read::new(fd, start, len).offset(offset).build(),
     });
-    // SAFETY: `start` and `len` lie in `buf`, which the payload owns and whose memory does not move with it.
-    unsafe { Op::submit(entry, Payload::Buf(buf), keep) }
+    (entry, keep)
 }

@@ -115,11 +115,21 @@ impl SyncFile {
         }
     }
 
-    /// Takes the exclusive lock of the open file; false when somebody else has it.
+    /// Takes the exclusive lock of the open file, until this is dropped; false when somebody else has it.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.inner {
             Inner::Real(file) => try_lock(file),
             Inner::Sim(file) => file.try_lock(),
+        }
+    }
+}
+
+impl Drop for SyncFile {
+    /// A process that is just being started has all our descriptors until it runs its program, and a lock ends with the
+    /// last of them, unless it is given up.
+    fn drop(&mut self) {
+        if let Inner::Real(file) = &self.inner {
+            unlock(file);
         }
     }
 }
@@ -157,4 +167,25 @@ pub(super) fn try_lock(file: &std::fs::File) -> io::Result<bool> {
 pub(super) fn unlock(file: &std::fs::File) {
     // SAFETY: flock takes no pointers. It fails only on a descriptor that is no file.
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OpenOptions, World};
+
+    #[test]
+    fn a_lock_ends_with_the_file_although_another_process_still_has_the_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = OpenOptions::new().read(true).write(true).create(true);
+        let open = || World::real().open_sync(&dir.path().join("lock"), &options).unwrap();
+        let (first, second) = (open(), open());
+        assert!(first.try_lock().unwrap());
+        assert!(!second.try_lock().unwrap());
+        let Inner::Real(file) = &first.inner else { panic!("the world is real") };
+        let others = file.try_clone().unwrap();
+        drop(first);
+        assert!(second.try_lock().unwrap());
+        drop(others);
+    }
 }

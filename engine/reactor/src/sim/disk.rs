@@ -131,6 +131,11 @@ impl Disk {
         self.config.latency_ns(&mut self.rng)
     }
 
+    /// How many of the `len` bytes of a transfer one operation moves.
+    pub(super) fn transfer_len(&mut self, len: usize) -> usize {
+        self.config.transfer_len(len, &mut self.rng)
+    }
+
     /// Bytes of space in use by files that have a name.
     pub(super) fn used_bytes(&self) -> u64 {
         self.used_blocks * BLOCK

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::image::SECTOR;
+
 /// The kinds of disk operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskOp {
@@ -39,6 +41,8 @@ pub struct DiskConfig {
     pub write_error: f64,
     /// Probability that a sync fails with EIO; what it should have covered may then be lost.
     pub sync_error: f64,
+    /// Probability that a read or a write which no task waits for moves only the first of its sectors.
+    pub short_transfer: f64,
     /// Bytes of space; without it the disk is never full.
     pub capacity: Option<u64>,
     /// How the next power cuts choose; by default each draws a style.
@@ -52,6 +56,7 @@ impl Default for DiskConfig {
             read_error: 0.0,
             write_error: 0.0,
             sync_error: 0.0,
+            short_transfer: 0.0,
             capacity: None,
             cut_style: None,
         }
@@ -62,6 +67,17 @@ impl DiskConfig {
     /// How long the next operation takes.
     pub(super) fn latency_ns(&self, rng: &mut Rng) -> u64 {
         nanos_within(&self.latency, rng)
+    }
+
+    /// How many of the `len` bytes of a transfer one operation moves.
+    pub(super) fn transfer_len(&self, len: usize, rng: &mut Rng) -> usize {
+        let sectors = len / SECTOR as usize;
+        // No coin is spent on a disk without faults.
+        if self.short_transfer > 0.0 && sectors > 1 && rng.f64() < self.short_transfer {
+            rng.usize(1..sectors) * SECTOR as usize
+        } else {
+            len
+        }
     }
 
     /// The probability that `op` fails.

@@ -4,6 +4,7 @@
 
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,7 +15,9 @@ use super::state::{Event, Operation, State};
 use super::trace::{TraceKind, hash_bytes};
 use super::world::SimWorld;
 use crate::buf::Buf;
+use crate::core::CompletionHandler;
 use crate::fs::{DirectIo, Durability, OpenOptions};
+use crate::task::spawn_detached;
 
 /// An open file.
 #[derive(Debug)]
@@ -216,6 +219,43 @@ impl SimFile {
         let change = Change::Write { offset, data: Arc::from(&buf[..]) };
         let result = self.file.operate(Request::Change { change, durable }).await;
         (result.map(|()| buf.len()), buf)
+    }
+
+    pub(crate) fn start_read(
+        &self,
+        mut buf: Buf,
+        offset: u64,
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+    ) {
+        let (file, rest) = (self.clone(), buf.split_off(self.transfer_len(buf.len())));
+        spawn_detached(async move {
+            let (result, mut buf) = file.read_at(buf, offset).await;
+            buf.unsplit(rest).expect("it was split off this buffer");
+            handler.completed(token, result, buf);
+        });
+    }
+
+    pub(crate) fn start_write(
+        &self,
+        mut buf: Buf,
+        offset: u64,
+        durability: Durability,
+        handler: Rc<dyn CompletionHandler>,
+        token: u64,
+    ) {
+        let (file, rest) = (self.clone(), buf.split_off(self.transfer_len(buf.len())));
+        spawn_detached(async move {
+            let (result, mut buf) = file.write_at(buf, offset, durability).await;
+            buf.unsplit(rest).expect("it was split off this buffer");
+            handler.completed(token, result, buf);
+        });
+    }
+
+    /// How much of a transfer one operation moves. On a dead node nothing moves, which the operation will tell.
+    fn transfer_len(&self, len: usize) -> usize {
+        let at = self.file.world.node;
+        self.file.alive(|state| state.nodes[at].disk.transfer_len(len)).unwrap_or(len)
     }
 
     pub(crate) async fn sync_data(&self) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The public API of the crate, in the simulated world.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::{CutStyle, DiskOp, PowerCut, Sim, SimConfig};
 use crate::{
-    Buf, CoreConfig, Durability, File, OpenOptions, TcpListener, TcpStream, World, blocking, mailbox, now,
-    random_u64, sleep, spawn, spawn_detached, timeout, yield_now,
+    Buf, CompletionHandler, CoreConfig, Durability, File, OpenOptions, TcpListener, TcpStream, World,
+    blocking, mailbox, now, random_u64, sleep, spawn, spawn_detached, timeout, yield_now,
 };
 
 fn sim(seed: u64) -> (Sim, World) {
@@ -733,4 +733,54 @@ fn ending_a_stream_is_read_behind_its_bytes() {
         );
     })
     .unwrap();
+}
+
+/// How many bytes each operation moved, by its token.
+#[derive(Default)]
+struct Told(RefCell<Vec<(u64, Option<usize>)>>);
+
+impl CompletionHandler for Told {
+    fn completed(self: Rc<Self>, token: u64, result: std::io::Result<usize>, buf: Buf) {
+        assert_eq!(buf.len(), 8192, "the whole buffer comes back, however little was moved");
+        self.0.borrow_mut().push((token, result.ok()));
+    }
+}
+
+#[test]
+fn handlers_are_told_of_whole_short_and_failed_transfers() {
+    let (sim, world) = sim(71);
+    let path = Path::new("/file");
+    let told = sim.block_on(&world, async {
+        let file = World::current().open(path, &rw()).unwrap();
+        write(&file, 1, 8192, 0, Durability::Volatile).await.unwrap();
+        let told = Rc::new(Told::default());
+        file.start_write(filled(2, 8192), 0, Durability::Volatile, told.clone(), 0);
+        sleep(Duration::from_secs(1)).await;
+        (file, told)
+    });
+    let (file, told) = told.unwrap();
+    assert_eq!(told.0.take(), [(0, Some(8192))]);
+    sim.configure_disk(&world, |disk| disk.short_transfer = 1.0);
+    let seen = sim.block_on(&world, async {
+        file.start_write(filled(3, 8192), 0, Durability::Volatile, told.clone(), 1);
+        sleep(Duration::from_secs(1)).await;
+        file.start_read(filled(9, 8192), 0, told.clone(), 2);
+        sleep(Duration::from_secs(1)).await;
+        file.read_at(Buf::zeroed(8192), 0).await.1
+    });
+    let seen = seen.unwrap();
+    let [(1, Some(written)), (2, Some(read))] = told.0.take()[..] else { panic!("both end") };
+    assert!((1..8192).contains(&written) && (1..8192).contains(&read), "{written} {read}");
+    let moved = seen.iter().take_while(|&&byte| byte == 3).count();
+    assert!(
+        moved == written && seen[moved..].iter().all(|&byte| byte == 2),
+        "the first sectors, and no more"
+    );
+    sim.configure_disk(&world, |disk| (disk.short_transfer, disk.read_error) = (0.0, 1.0));
+    let failed = sim.block_on(&world, async {
+        file.start_read(filled(9, 8192), 0, told.clone(), 3);
+        sleep(Duration::from_secs(1)).await;
+    });
+    failed.unwrap();
+    assert_eq!(told.0.take(), [(3, None)]);
 }

@@ -47,6 +47,15 @@ pub(in crate::rados) enum Fault {
     /// The daemon was silent for too long.
     #[error("the daemon was silent for {0:?}")]
     Silent(Duration),
+    /// Nothing went over it for long, and nothing needs it.
+    #[error("it was idle")]
+    Idle,
+    /// The next session begins with the login that is due.
+    #[error("a new login is due")]
+    LoginDue,
+    /// The monitors are those of another cluster.
+    #[error("it leads to another cluster")]
+    OtherCluster,
     /// We have no use for it any more.
     #[error("it is not needed any more")]
     Unneeded,

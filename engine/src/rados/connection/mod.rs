@@ -18,8 +18,9 @@ pub(super) use open::{Opened, Peer, open};
 
 use super::pieces::Pieces;
 use outgoing::Outgoing;
+use ringbd_proto::auth::ConMode;
 use ringbd_proto::codec::Encoder;
-use ringbd_proto::msgr2::{Control, MessageHeader, Sealer};
+use ringbd_proto::msgr2::{Control, Features, MessageHeader, Sealer};
 use ringbd_proto::types::Utime;
 use ringbd_reactor::{Instant, TcpStream, WaitQueue, now};
 use std::cell::{Cell, RefCell};
@@ -35,6 +36,9 @@ pub(super) struct Connection {
     fault: RefCell<Option<Fault>>,
     /// When the peer last sent anything.
     heard: Cell<Instant>,
+    con_mode: ConMode,
+    features: Features,
+    since: Instant,
     counts: Counts,
 }
 
@@ -56,13 +60,16 @@ impl Counts {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, sealer: Sealer) -> Rc<Connection> {
+    fn new(stream: TcpStream, sealer: Sealer, con_mode: ConMode, features: Features) -> Rc<Connection> {
         Rc::new(Connection {
             stream,
             outgoing: RefCell::new(Outgoing::new(sealer)),
             something: WaitQueue::new(),
             fault: RefCell::new(None),
             heard: Cell::new(now()),
+            con_mode,
+            features,
+            since: now(),
             counts: Counts::default(),
         })
     }
@@ -109,6 +116,21 @@ impl Connection {
 
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What protects the frames.
+    pub(super) fn con_mode(&self) -> ConMode {
+        self.con_mode
+    }
+
+    /// What both ends can do.
+    pub(super) fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Since when it has stood.
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 
     /// Ends the connection; the first reason is the one that counts.

@@ -27,7 +27,6 @@ pub(in crate::rados) struct Opened<X> {
     pub(in crate::rados) connection: Rc<Connection>,
     pub(in crate::rados) incoming: Incoming,
     pub(in crate::rados) global_id: GlobalId,
-    pub(in crate::rados) con_mode: ConMode,
     pub(in crate::rados) peer: ServerIdent,
     /// The exchange, with what it learned.
     pub(in crate::rados) exchange: X,
@@ -78,14 +77,13 @@ async fn connect<X: ClientExchange>(
         let early = rest.to_vec();
         drop(bytes);
         send(&stream, handshake.take_output()).await?;
-        let Established { sealer, opener, con_mode, global_id, addr, peer, features: _, exchange } =
-            established;
+        let Established { sealer, opener, con_mode, global_id, addr, peer, features, exchange } = established;
         identity.learn(&addr);
-        let connection = Connection::new(stream, sealer);
+        let connection = Connection::new(stream, sealer, con_mode, features);
         spawn_detached(write(Rc::clone(&connection)));
         let reader: FrameReader<Buf> = FrameReader::new(opener, FrameLimits::ESTABLISHED);
         let incoming = Incoming { receive, reader, early };
-        return Ok(Opened { connection, incoming, global_id, con_mode, peer, exchange });
+        return Ok(Opened { connection, incoming, global_id, peer, exchange });
     }
 }
 

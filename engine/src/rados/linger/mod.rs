@@ -13,11 +13,13 @@ pub use watch::{Notification, Watch, WatchNews};
 use super::core::Core;
 use super::error::OpError;
 use super::message::{CoreNo, Message};
+use super::shared::Shared;
 use ringbd_proto::osd::{MWatchNotify, WatchEvent};
 use ringbd_proto::types::{GlobalId, OsdId};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Bits of a cookie that say which core the lingering thing is at home on.
 const CORE_BITS: u32 = 8;
@@ -35,6 +37,43 @@ impl Lingers {
     fn cookie(&self, core: CoreNo) -> u64 {
         self.last.set(self.last.get() + 1);
         self.last.get() << CORE_BITS | u64::from(core.0)
+    }
+}
+
+/// The OSD where something lingers: as long as it does, the connection there is needed.
+struct Whereabouts {
+    shared: Arc<Shared>,
+    osd: Cell<Option<OsdId>>,
+}
+
+impl Whereabouts {
+    fn new(core: &Core, osd: Option<OsdId>) -> Whereabouts {
+        let at = Whereabouts { shared: core.shared().clone(), osd: Cell::new(None) };
+        at.set(osd);
+        at
+    }
+
+    fn get(&self) -> Option<OsdId> {
+        self.osd.get()
+    }
+
+    fn set(&self, osd: Option<OsdId>) {
+        let before = self.osd.replace(osd);
+        if before == osd {
+            return;
+        }
+        if let Some(osd) = osd {
+            self.shared.linger_at(osd);
+        }
+        if let Some(osd) = before {
+            self.shared.leave(osd);
+        }
+    }
+}
+
+impl Drop for Whereabouts {
+    fn drop(&mut self) {
+        self.set(None);
     }
 }
 

@@ -1,13 +1,13 @@
 //! A notification: telling an object's watchers something, and waiting until each has answered or the time is over.
 
-use super::LingerEvent;
+use super::{LingerEvent, Whereabouts};
 use crate::rados::error::OpError;
 use crate::rados::ioctx::IoCtx;
 use crate::rados::objecter::Place;
 use ringbd_proto::osd::{NotifyResponses, OsdOp, Watcher};
 use ringbd_proto::types::OsdId;
 use ringbd_reactor::{Buf, SharedBuf, WaitQueue};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct NotifyReply {
 /// The core's part of a notification.
 pub(super) struct Notifying {
     place: Place,
-    osd: Cell<Option<OsdId>>,
+    osd: Whereabouts,
     state: RefCell<State>,
     something: WaitQueue,
 }
@@ -69,7 +69,7 @@ pub(in crate::rados) async fn notify(
     let place = io.place_of(object);
     let notifying = Rc::new(Notifying {
         place,
-        osd: Cell::new(core.primary_of(place)),
+        osd: Whereabouts::new(core, core.primary_of(place)),
         state: RefCell::new(State::Waiting),
         something: WaitQueue::new(),
     });

@@ -6,7 +6,7 @@
 //!                     └──── the OSD does not know it any more ──▶ lost: WatchNews::Lost, once
 //! ```
 
-use super::LingerEvent;
+use super::{LingerEvent, Whereabouts};
 use crate::rados::core::Core;
 use crate::rados::error::OpError;
 use crate::rados::ioctx::IoCtx;
@@ -53,7 +53,7 @@ pub(super) struct Watching {
     cookie: u64,
     io: IoCtx,
     object: Vec<u8>,
-    osd: Cell<Option<OsdId>>,
+    osd: Whereabouts,
     /// How often it had to be said again.
     generation: Cell<u32>,
     /// The OSD has the watch.
@@ -74,7 +74,7 @@ impl Watch {
             cookie,
             io: io.clone(),
             object: object.to_vec(),
-            osd: Cell::new(core.primary_of(io.place_of(object))),
+            osd: Whereabouts::new(core, core.primary_of(io.place_of(object))),
             generation: Cell::new(0),
             held: Cell::new(false),
             confirmed: Cell::new(now()),
@@ -162,7 +162,10 @@ impl Watching {
     }
 
     async fn say(&self, action: WatchAction, generation: u32) -> Result<(), OpError> {
-        let op = OsdOp::Watch { cookie: self.cookie, action, generation, timeout_s: 0 };
+        // 0: as long as the OSD gives a watcher that does not say.
+        let limit = self.io.core().config().watch_timeout.map_or(0, |limit| limit.as_secs());
+        let timeout_s = u32::try_from(limit).unwrap_or(u32::MAX);
+        let op = OsdOp::Watch { cookie: self.cookie, action, generation, timeout_s };
         self.io.write_op_without_snaps(&self.object, op).await.map(drop)
     }
 

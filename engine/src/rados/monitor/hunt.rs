@@ -5,7 +5,7 @@
 //! candidate answered is remembered, because that is what a user who waits in vain has to know.
 
 use super::Monitor;
-use super::refusal::{final_answer, nobody_answers};
+use super::refusal::final_answer;
 use crate::error::Error;
 use crate::rados::candidates::MonitorCandidate;
 use crate::rados::config::ClusterConfig;
@@ -14,7 +14,7 @@ use crate::rados::credentials::LoginExchange;
 use ringbd_proto::auth::AuthMethod;
 use ringbd_proto::mon::MonMap;
 use ringbd_proto::types::{EntityAddr, EntityType};
-use ringbd_reactor::{Instant, now, random_u64};
+use ringbd_reactor::random_u64;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,18 +22,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// Where monitors may be, and how looking for one has gone.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Hunt {
     candidates: Vec<Candidate>,
     /// The configuration's names were looked up.
     resolved: bool,
     /// Rounds without success.
     failures: u32,
-    began: Instant,
-    interval: Duration,
-    interval_min: Duration,
-    interval_max: Duration,
-    backoff: f64,
+    /// What the candidates of the last round answered.
+    refusals: Vec<Refused>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +41,7 @@ struct Candidate {
 }
 
 /// What a candidate answered.
+#[derive(Debug)]
 pub(super) struct Refused {
     pub(super) addr: EntityAddr,
     pub(super) error: ConnectError,
@@ -52,28 +50,19 @@ pub(super) struct Refused {
 type Try = Pin<Box<dyn Future<Output = Result<Opened<LoginExchange>, Refused>>>>;
 
 impl Hunt {
-    pub(super) fn new(config: &ClusterConfig) -> Hunt {
-        Hunt {
-            candidates: Vec::new(),
-            resolved: false,
-            failures: 0,
-            began: now(),
-            interval: config.mon_hunt_interval,
-            interval_min: config.mon_hunt_interval_min,
-            interval_max: config.mon_hunt_interval_max,
-            backoff: config.mon_hunt_interval_backoff,
-        }
-    }
-
     /// How long to wait before the next round.
-    pub(super) fn pause(&self) -> Duration {
-        if self.failures == 0 { Duration::ZERO } else { self.round(self.failures - 1) }
+    pub(super) fn pause(&self, config: &ClusterConfig) -> Duration {
+        if self.failures == 0 { Duration::ZERO } else { round(config, self.failures - 1) }
     }
 
-    /// How long a round may take, after so many failed ones.
-    fn round(&self, failed: u32) -> Duration {
-        let factor = self.backoff.powi(i32::try_from(failed).unwrap_or(i32::MAX).min(64));
-        self.interval.mul_f64(factor.min(1e6)).clamp(self.interval_min, self.interval_max)
+    /// Whoever was found is of no use.
+    pub(super) fn found_in_vain(&mut self) {
+        self.failures += 1;
+    }
+
+    /// What the candidates of the last round answered.
+    pub(super) fn refusals(&self) -> &[Refused] {
+        &self.refusals
     }
 
     /// The monitors' own map knows best who they are.
@@ -108,10 +97,17 @@ impl Hunt {
     }
 }
 
+/// How long a round may take, after so many failed ones.
+fn round(config: &ClusterConfig, failed: u32) -> Duration {
+    let factor = config.mon_hunt_interval_backoff.powi(i32::try_from(failed).unwrap_or(i32::MAX).min(64));
+    let interval = config.mon_hunt_interval.mul_f64(factor.min(1e6));
+    interval.clamp(config.mon_hunt_interval_min, config.mon_hunt_interval_max)
+}
+
 impl Monitor {
     /// One round. `Err(Some)` is final as long as the configuration is what it is; `Err(None)` may change.
     pub(super) async fn hunt(self: &Rc<Monitor>) -> Result<Opened<LoginExchange>, Option<Error>> {
-        let config = self.core.config().clone();
+        let config = self.core.config();
         if !self.hunt.borrow().resolved {
             let found = config.monitors.resolve().await.map_err(Some)?;
             let mut hunt = self.hunt.borrow_mut();
@@ -124,6 +120,7 @@ impl Monitor {
             hunt.resolved = true;
         }
         let drawn = self.hunt.borrow().draw(config.mon_hunt_parallel);
+        tracing::debug!(monitors = ?drawn, "looking for a monitor");
         let tries = drawn.into_iter().map(|addr| self.try_one(addr)).collect();
         match first(tries).await {
             Ok(opened) => {
@@ -131,16 +128,13 @@ impl Monitor {
                 Ok(opened)
             }
             Err(refusals) => {
+                self.heed_lost_identity(&refusals);
+                let fatal = refusals.iter().find_map(|refused| final_answer(&config, refused));
+                let ever = self.maps.borrow().newest().is_some();
                 let mut hunt = self.hunt.borrow_mut();
                 hunt.failures += 1;
-                let fatal = refusals.iter().find_map(|refused| final_answer(&config, refused));
-                let late = hunt.began.elapsed() >= config.mount_timeout;
-                let ever = self.maps.borrow().newest().is_some();
-                match fatal {
-                    Some(error) if !ever => Err(Some(error)),
-                    _ if late && !ever => Err(Some(nobody_answers(&refusals, hunt.began.elapsed()))),
-                    _ => Err(None),
-                }
+                hunt.refusals = refusals;
+                Err(fatal.filter(|_| !ever))
             }
         }
     }
@@ -148,9 +142,9 @@ impl Monitor {
     fn try_one(self: &Rc<Monitor>, addr: EntityAddr) -> Try {
         let core = self.core.clone();
         let hunt = self.hunt.borrow();
-        let limit = hunt.round(hunt.failures).min(core.config().ready_timeout);
+        let config = core.config();
+        let limit = round(&config, hunt.failures).min(config.ready_timeout);
         Box::pin(async move {
-            let config = core.config();
             let shared = core.shared();
             let exchange = match (config.methods.contains(&AuthMethod::Cephx), &config.credentials) {
                 (true, Some(credentials)) => LoginExchange::cephx(credentials.clone(), shared.tickets()),

@@ -3,7 +3,6 @@
 use super::requests::{CommandOutput, PoolOutcome, Question};
 use super::{Message as ToCores, Monitor};
 use crate::rados::connection::{Fault, Handler};
-use crate::rados::credentials::auth_now;
 use crate::rados::error::OpError;
 use ringbd_proto::message::{Front, FrontVersion};
 use ringbd_proto::mon::{
@@ -12,6 +11,7 @@ use ringbd_proto::mon::{
 use ringbd_proto::msgr2::{Landing, Message, MessageHeader, MessageType};
 use ringbd_reactor::Buf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub(super) struct Arrivals {
     pub(super) monitor: Rc<Monitor>,
@@ -55,20 +55,12 @@ impl Handler for Arrivals {
 
 impl Monitor {
     fn take_config(&self, config: MConfig) {
-        tracing::debug!(options = config.options.len(), "configuration of the monitors");
+        let options = config.options.iter().map(|(name, value)| (&**name, &**value));
+        let tuned = Arc::new(self.core.config().retuned(options));
+        let in_force: Vec<String> = tuned.set_by_monitors().collect();
+        tracing::info!(?in_force, "configuration of the monitors");
         self.core.shared().set_monitor_config(config.options);
-    }
-
-    fn take_tickets(&self, reply: &MAuthReply<'_>) {
-        let Some(tickets) = self.core.shared().tickets() else { return };
-        match tickets.renewed(reply.result, reply.payload, auth_now()) {
-            Ok(renewed) => {
-                let global_id = renewed.global_id();
-                self.core.shared().log_in(global_id, Some(renewed));
-                self.publish(|| ToCores::Tickets);
-            }
-            Err(error) => tracing::warn!(%error, "tickets were not renewed"),
-        }
+        self.publish(|| ToCores::Config(tuned.clone()));
     }
 
     fn end_command(&self, tid: u64, ack: &MMonCommandAck<'_>, data: &[u8]) {

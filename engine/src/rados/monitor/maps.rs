@@ -3,11 +3,14 @@
 //! The rule: every core sees every map, in order, and is told when epochs in between are unknown.
 
 use super::Monitor;
+use super::refusal::other_cluster;
+use crate::rados::connection::Fault;
 use crate::rados::message::{MapStep, Message};
+use crate::rados::status::MonitorStatus;
 use ringbd_proto::message::{Front, FrontVersion};
-use ringbd_proto::mon::{MOsdMap, MonMap};
+use ringbd_proto::mon::{MOsdMap, MonInfo, MonMap};
 use ringbd_proto::osdmap::{Incremental, OsdMap};
-use ringbd_proto::types::{Epoch, Fsid};
+use ringbd_proto::types::{EntityAddr, Epoch, Fsid};
 use std::sync::Arc;
 
 #[derive(Default)]
@@ -26,9 +29,36 @@ impl Maps {
         self.newest.as_ref().map_or(Epoch(0), |map| map.epoch())
     }
 
+    /// The monitors, by rank.
+    pub(super) fn monitors(&self) -> Vec<MonitorStatus> {
+        let Some(map) = &self.monmap else { return Vec::new() };
+        let rank = |name: &String| map.ranks.iter().position(|ranked| ranked == name);
+        let mut all: Vec<_> = map.mons.iter().collect();
+        all.sort_by_key(|mon| rank(&mon.name));
+        let status =
+            |mon: &MonInfo| MonitorStatus { name: mon.name.clone(), addr: mon.addrs.msgr2().copied() };
+        all.into_iter().map(status).collect()
+    }
+
+    /// The name of the monitor at an address.
+    pub(super) fn monitor_at(&self, addr: &EntityAddr) -> Option<String> {
+        let mon = self
+            .monmap
+            .as_ref()?
+            .mons
+            .iter()
+            .find(|mon| mon.addrs.msgr2().is_some_and(|at| at.socket == addr.socket))?;
+        Some(mon.name.clone())
+    }
+
+    /// The cluster's identity by the monitors' own map.
+    pub(super) fn monitors_fsid(&self) -> Option<Fsid> {
+        self.monmap.as_ref().map(|map| map.fsid)
+    }
+
     /// The cluster's identity, once a monitor has said it.
     pub(super) fn fsid(&self) -> Option<Fsid> {
-        self.monmap.as_ref().map(|map| map.fsid).or_else(|| self.newest.as_ref().map(|map| map.fsid()))
+        self.monitors_fsid().or_else(|| self.newest.as_ref().map(|map| map.fsid()))
     }
 }
 
@@ -40,10 +70,29 @@ fn stepped(map: &OsdMap, blob: &[u8]) -> Result<OsdMap, String> {
 
 impl Monitor {
     pub(super) fn take_monmap(&self, map: MonMap) {
+        if !self.is_our_cluster(map.fsid) {
+            return;
+        }
         tracing::debug!(epoch = map.epoch.0, monitors = map.mons.len(), "map of the monitors");
         self.subscriptions.borrow_mut().monmap = map.epoch;
         self.hunt.borrow_mut().take_monmap(&map);
-        self.maps.borrow_mut().monmap = Some(map);
+        let first = self.maps.borrow_mut().monmap.replace(map).is_none();
+        if first {
+            self.send_questions();
+        }
+    }
+
+    /// Whether it is the cluster that the configuration names, or that we have known so far. If not the session is of no
+    /// use, and whoever waits for the cluster is told.
+    fn is_our_cluster(&self, fsid: Fsid) -> bool {
+        let config = self.core.config();
+        let expected = config.fsid.or(self.maps.borrow().fsid());
+        let Some(expected) = expected.filter(|expected| *expected != fsid) else { return true };
+        tracing::warn!(%expected, found = %fsid, "a map of another cluster is dropped");
+        self.hunt.borrow_mut().found_in_vain();
+        self.end_session(Fault::OtherCluster);
+        self.settle(&Err(other_cluster(&config, expected, fsid)));
+        false
     }
 
     /// Brings the map up to date with what a monitor or an OSD sent.
@@ -52,8 +101,8 @@ impl Monitor {
             Ok(message) => message,
             Err(error) => return tracing::warn!(%error, "a message with maps is dropped"),
         };
-        if self.maps.borrow().fsid().is_some_and(|fsid| fsid != message.fsid) {
-            return tracing::warn!(fsid = %message.fsid, "a map of another cluster is dropped");
+        if !self.is_our_cluster(message.fsid) {
+            return;
         }
         let had = self.maps.borrow().epoch();
         self.step_on(&message);
@@ -104,7 +153,7 @@ impl Monitor {
     }
 
     fn publish_map(&self, map: OsdMap, step: MapStep) {
-        tracing::debug!(epoch = map.epoch().0, ?step, "map");
+        tracing::info!(epoch = map.epoch().0, ?step, flags = %map.flags(), "osdmap");
         let map = Arc::new(map);
         self.maps.borrow_mut().newest = Some(map.clone());
         self.publish(|| Message::Map { map: map.clone(), step });

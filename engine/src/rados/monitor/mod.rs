@@ -15,16 +15,20 @@ mod refusal;
 mod requests;
 mod session;
 mod subscriptions;
+mod tickets;
 
 pub use requests::CommandOutput;
 pub(super) use requests::MonRequest;
 
 use super::core::Core;
 use super::message::Message;
+use super::status::{ConnectionStatus, MonitorsStatus};
 use crate::error::Error;
 use hunt::Hunt;
 use maps::Maps;
+use refusal::nobody_answers;
 use requests::Requests;
+use ringbd_proto::types::{EntityAddr, EntityTypes};
 use ringbd_reactor::{Receiver, WaitQueue, sleep, spawn_detached};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -38,11 +42,17 @@ pub(super) struct Monitor {
     maps: RefCell<Maps>,
     subscriptions: RefCell<Subscriptions>,
     requests: RefCell<Requests>,
-    session: RefCell<Option<Rc<Connection>>>,
+    session: RefCell<Option<Session>>,
     /// Who waits for the first map.
     waiting: RefCell<Vec<oneshot::Sender<Result<(), Error>>>>,
     news: WaitQueue,
     ended: Cell<bool>,
+}
+
+/// A session with a monitor.
+struct Session {
+    connection: Rc<Connection>,
+    addr: EntityAddr,
 }
 
 impl Monitor {
@@ -50,7 +60,7 @@ impl Monitor {
     pub(super) fn start(core: &Rc<Core>, mailbox: Receiver<MonRequest>) {
         let monitor = Rc::new(Monitor {
             core: core.clone(),
-            hunt: RefCell::new(Hunt::new(core.config())),
+            hunt: RefCell::new(Hunt::default()),
             maps: RefCell::default(),
             subscriptions: RefCell::default(),
             requests: RefCell::default(),
@@ -61,6 +71,7 @@ impl Monitor {
         });
         spawn_detached(session::keep(monitor.clone()));
         spawn_detached(tick(monitor.clone()));
+        spawn_detached(tickets::keep(monitor.clone()));
         spawn_detached(monitor.serve(mailbox));
     }
 
@@ -68,16 +79,35 @@ impl Monitor {
         while let Some(request) = mailbox.recv().await {
             match request {
                 MonRequest::Ready(reply) => self.wait_for_map(reply),
+                MonRequest::WhyNotReady { waited, reply } => {
+                    let has_session = self.session.borrow().is_some();
+                    let reason = nobody_answers(self.hunt.borrow().refusals(), has_session, waited);
+                    // Who does not wait any more does not want to know.
+                    drop(reply.send(reason));
+                }
                 MonRequest::Maps { versions, front } => self.take_map_message(versions, &front),
                 MonRequest::NewerMap { than } => self.want_map_after(than),
-                MonRequest::Tickets(service) => self.renew(service),
+                MonRequest::Tickets(service) => self.renew(EntityTypes::of(&[service])),
                 MonRequest::Command { text, input, reply } => self.command(text, input, reply),
                 MonRequest::Version { what, reply } => self.version(what, reply),
                 MonRequest::PoolOp { pool, change, reply } => self.pool_op(pool, change, reply),
+                MonRequest::Status(reply) => drop(reply.send(self.status())),
                 MonRequest::Stop => break,
             }
         }
         self.end();
+    }
+
+    fn status(&self) -> MonitorsStatus {
+        let session = self.session.borrow();
+        let session = session.as_ref().map(|session| {
+            let addr = session.addr;
+            (
+                self.maps.borrow().monitor_at(&addr).unwrap_or_default(),
+                ConnectionStatus::of(&session.connection, addr),
+            )
+        });
+        MonitorsStatus { known: self.maps.borrow().monitors(), session }
     }
 
     fn wait_for_map(&self, reply: oneshot::Sender<Result<(), Error>>) {
@@ -96,12 +126,17 @@ impl Monitor {
         }
     }
 
+    /// Ends the session, if there is one; another will be looked for.
+    fn end_session(&self, fault: Fault) {
+        if let Some(session) = &*self.session.borrow() {
+            session.connection.end(fault);
+        }
+    }
+
     fn end(&self) {
         self.ended.set(true);
         self.requests.borrow_mut().fail_all();
-        if let Some(connection) = &*self.session.borrow() {
-            connection.end(Fault::Unneeded);
-        }
+        self.end_session(Fault::Unneeded);
         self.news.wake_all();
     }
 
@@ -110,23 +145,22 @@ impl Monitor {
     }
 }
 
-/// Keeps the session alive, notices when it is not, and renews tickets in time.
+/// Keeps the session alive, and notices when it is not.
 async fn tick(monitor: Rc<Monitor>) {
-    let config = monitor.core.config().clone();
     loop {
-        sleep(config.mon_ping_interval).await;
+        sleep(monitor.core.config().mon_ping_interval).await;
         if monitor.ended.get() {
             return;
         }
-        let session = monitor.session.borrow().clone();
-        if let Some(connection) = session {
+        monitor.requests.borrow_mut().forget_unwanted();
+        let config = monitor.core.config();
+        let connection = monitor.session.borrow().as_ref().map(|session| session.connection.clone());
+        if let Some(connection) = connection {
             if connection.last_heard().elapsed() > config.mon_ping_timeout {
                 connection.end(Fault::Silent(config.mon_ping_timeout));
                 continue;
             }
             connection.send_keepalive(super::credentials::auth_now());
-            monitor.renew_what_is_due();
-            monitor.requests.borrow_mut().time_out(config.mon_op_timeout);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::rados::config::ClusterConfig;
 use crate::rados::connection::ConnectError;
 use ringbd_proto::auth::AuthError;
 use ringbd_proto::msgr2::{AuthBadMethod, HandshakeError};
+use ringbd_proto::types::Fsid;
 use std::time::Duration;
 
 /// The error of an answer that no further try will change: a wrong key, a method that is not allowed, a daemon that does not
@@ -69,11 +70,27 @@ fn key_hint(config: &ClusterConfig) -> String {
     format!("the key of {user} was taken from {}; compare it with `ceph auth get {user}`", config.key_source)
 }
 
-/// The error of hearing nothing that helps for as long as one waits.
-pub(super) fn nobody_answers(refusals: &[Refused], waited: Duration) -> Error {
+/// The error of monitors that are not those of the cluster that the configuration names.
+pub(super) fn other_cluster(config: &ClusterConfig, expected: Fsid, found: Fsid) -> Error {
+    let reason = format!(
+        "the monitors belong to cluster {found}, and fsid ({}) asks for {expected}",
+        config.fsid_origin()
+    );
+    Error::new(ErrorKind::InvalidInput, "connect to", "the cluster", reason)
+        .hint("mon_host or fsid is another cluster's: correct the one that is wrong")
+}
+
+/// The error of hearing nothing that helps for as long as one waits. `refusals` are of the last round of tries; `has_session`
+/// if a monitor took us all the same.
+pub(super) fn nobody_answers(refusals: &[Refused], has_session: bool, waited: Duration) -> Error {
     let tried: Vec<String> =
         refusals.iter().map(|refused| format!("{}: {}", refused.addr, refused.error)).collect();
-    let reason = format!("no monitor took this client within {} s; {}", waited.as_secs(), tried.join("; "));
+    let waited = waited.as_secs_f64();
+    let reason = match (has_session, tried.is_empty()) {
+        (true, _) => format!("a monitor took this client, but sent no OSD map within {waited:.1} s"),
+        (false, true) => format!("no monitor answered within {waited:.1} s"),
+        (false, false) => format!("no monitor took this client within {waited:.1} s; {}", tried.join("; ")),
+    };
     Error::new(ErrorKind::TimedOut, "connect to", "the cluster", reason)
         .hint("is mon_host right, and do the monitors run? client_mount_timeout says how long to try")
 }

@@ -1,10 +1,10 @@
 //! What the monitors are asked, and what of it is not answered yet.
 
 use crate::rados::error::OpError;
+use crate::rados::status::MonitorsStatus;
 use ringbd_proto::message::FrontVersion;
 use ringbd_proto::mon::PoolChange;
 use ringbd_proto::types::{EntityType, Epoch, PoolId, SnapId};
-use ringbd_reactor::{Instant, now};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(in crate::rados) enum MonRequest {
     Ready(oneshot::Sender<Result<(), crate::error::Error>>),
     /// Maps that an OSD sent.
     Maps { versions: FrontVersion, front: Vec<u8> },
+    /// Tell why there is no map after that long.
+    WhyNotReady { waited: Duration, reply: oneshot::Sender<crate::error::Error> },
     /// A newer map than this is wanted.
     NewerMap { than: Epoch },
     /// A service refused our ticket, or there is none.
@@ -24,6 +26,8 @@ pub(in crate::rados) enum MonRequest {
     Version { what: &'static str, reply: oneshot::Sender<Result<u64, OpError>> },
     /// A change to a pool.
     PoolOp { pool: PoolId, change: PoolChange<'static>, reply: oneshot::Sender<Result<PoolOutcome, OpError>> },
+    /// How the session is.
+    Status(oneshot::Sender<MonitorsStatus>),
     /// The client ends.
     Stop,
 }
@@ -52,12 +56,7 @@ pub(in crate::rados) struct PoolOutcome {
 #[derive(Default)]
 pub(super) struct Requests {
     last_tid: u64,
-    pending: BTreeMap<u64, Pending>,
-}
-
-pub(super) struct Pending {
-    pub(super) question: Question,
-    pub(super) asked: Instant,
+    pending: BTreeMap<u64, Question>,
 }
 
 pub(super) enum Question {
@@ -67,6 +66,15 @@ pub(super) enum Question {
 }
 
 impl Question {
+    /// Whether somebody waits for the answer still.
+    fn is_wanted(&self) -> bool {
+        match self {
+            Question::Command { reply, .. } => !reply.is_closed(),
+            Question::Version { reply, .. } => !reply.is_closed(),
+            Question::PoolOp { reply, .. } => !reply.is_closed(),
+        }
+    }
+
     fn fail(self, error: OpError) {
         // Who does not wait any more does not want to know.
         match self {
@@ -81,17 +89,17 @@ impl Requests {
     /// Takes a question; returns its tid.
     pub(super) fn insert(&mut self, question: Question) -> u64 {
         self.last_tid += 1;
-        self.pending.insert(self.last_tid, Pending { question, asked: now() });
+        self.pending.insert(self.last_tid, question);
         self.last_tid
     }
 
     pub(super) fn find(&self, tid: u64) -> Option<&Question> {
-        self.pending.get(&tid).map(|pending| &pending.question)
+        self.pending.get(&tid)
     }
 
     /// Takes out what was answered.
     pub(super) fn remove(&mut self, tid: u64) -> Option<Question> {
-        self.pending.remove(&tid).map(|pending| pending.question)
+        self.pending.remove(&tid)
     }
 
     /// What is not answered, oldest first.
@@ -99,18 +107,15 @@ impl Requests {
         self.pending.keys().copied().collect()
     }
 
-    /// Fails what has waited for longer than the limit, if there is one.
-    pub(super) fn time_out(&mut self, limit: Option<Duration>) {
-        let Some(limit) = limit else { return };
-        for (_, pending) in self.pending.extract_if(.., |_, pending| pending.asked.elapsed() >= limit) {
-            pending.question.fail(OpError::TimedOut);
-        }
+    /// Forgets what nobody waits for any more, because its time was over: it is not done behind anybody's back.
+    pub(super) fn forget_unwanted(&mut self) {
+        self.pending.retain(|_, question| question.is_wanted());
     }
 
     /// The client ends.
     pub(super) fn fail_all(&mut self) {
-        for pending in std::mem::take(&mut self.pending).into_values() {
-            pending.question.fail(OpError::Closed);
+        for question in std::mem::take(&mut self.pending).into_values() {
+            question.fail(OpError::Closed);
         }
     }
 }

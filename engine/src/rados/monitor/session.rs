@@ -2,22 +2,19 @@
 
 use super::incoming::Arrivals;
 use super::requests::Question;
-use super::{MonRequest, Monitor};
+use super::{MonRequest, Monitor, Session};
 use crate::rados::connection::{Connection, Opened};
-use crate::rados::credentials::{LoginExchange, auth_now};
+use crate::rados::credentials::LoginExchange;
 use crate::rados::error::OpError;
 use crate::rados::pieces::Pieces;
 use ringbd_proto::message::Front;
-use ringbd_proto::mon::{MAuth, MMonCommand, MMonGetVersion, MPoolOp, PoolChange};
+use ringbd_proto::mon::{MMonCommand, MMonGetVersion, MPoolOp, PoolChange};
 use ringbd_proto::msgr2::{MessageHeader, MessageType};
-use ringbd_proto::types::{EntityType, EntityTypes, PoolId, Tid};
-use ringbd_reactor::{Buf, Elapsed, fill_random, timeout};
+use ringbd_proto::types::{PoolId, Tid};
+use ringbd_reactor::{Buf, Elapsed, timeout};
 use std::rc::Rc;
 
 use super::requests::{CommandOutput, PoolOutcome};
-
-/// The protocol number of cephx in messages that renew tickets.
-const CEPHX: u32 = 2;
 
 /// The task that keeps a session.
 pub(super) async fn keep(monitor: Rc<Monitor>) {
@@ -27,7 +24,7 @@ pub(super) async fn keep(monitor: Rc<Monitor>) {
             Err(Some(fatal)) => monitor.settle(&Err(fatal)),
             Err(None) => {}
         }
-        let pause = monitor.hunt.borrow().pause();
+        let pause = monitor.hunt.borrow().pause(&monitor.core.config());
         if !monitor.ended.get() && !pause.is_zero() {
             // The end of the pause and news are both reasons to go on.
             let _: Result<(), Elapsed> = timeout(pause, monitor.news.wait()).await;
@@ -37,14 +34,15 @@ pub(super) async fn keep(monitor: Rc<Monitor>) {
 
 impl Monitor {
     async fn use_session(self: &Rc<Monitor>, opened: Opened<LoginExchange>) {
-        let Opened { connection, incoming, global_id, con_mode, peer, exchange } = opened;
-        tracing::info!(monitor = peer.num, addrs = %peer.addrs, mode = ?con_mode, %global_id, "monitor session");
+        let Opened { connection, incoming, global_id, peer, exchange } = opened;
+        let mode = connection.con_mode();
+        tracing::info!(monitor = peer.num, addrs = %peer.addrs, ?mode, %global_id, "monitor session");
         self.core.shared().log_in(global_id, exchange.into_tickets());
-        *self.session.borrow_mut() = Some(connection.clone());
+        let addr = peer.addrs.msgr2().copied().unwrap_or_default();
+        *self.session.borrow_mut() = Some(Session { connection: connection.clone(), addr });
         post(&connection, Tid(0), &self.subscriptions.borrow().all(), &Pieces::None);
-        for tid in self.requests.borrow().tids() {
-            self.send_question(&connection, tid);
-        }
+        self.requests.borrow_mut().forget_unwanted();
+        self.send_questions();
         self.renew_what_is_due();
         let mut arrivals = Arrivals { monitor: self.clone() };
         let fault = incoming.run(&connection, &mut arrivals).await;
@@ -52,10 +50,19 @@ impl Monitor {
         tracing::info!(monitor = peer.num, reason = %fault, "the monitor session ended");
     }
 
+    /// Sends everything that was asked and not answered, oldest first.
+    pub(super) fn send_questions(&self) {
+        if let Some(session) = &*self.session.borrow() {
+            for tid in self.requests.borrow().tids() {
+                self.send_question(&session.connection, tid);
+            }
+        }
+    }
+
     /// Sends a message, if there is a session; else it is sent in the next one.
-    fn send<'a>(&self, front: &impl Front<'a>) {
-        if let Some(connection) = &*self.session.borrow() {
-            post(connection, Tid(0), front, &Pieces::None);
+    pub(super) fn send<'a>(&self, front: &impl Front<'a>) {
+        if let Some(session) = &*self.session.borrow() {
+            post(&session.connection, Tid(0), front, &Pieces::None);
         }
     }
 
@@ -83,15 +90,16 @@ impl Monitor {
 
     fn ask(&self, question: Question) {
         let tid = self.requests.borrow_mut().insert(question);
-        if let Some(connection) = &*self.session.borrow() {
-            self.send_question(connection, tid);
+        if let Some(session) = &*self.session.borrow() {
+            self.send_question(&session.connection, tid);
         }
     }
 
     fn send_question(&self, connection: &Connection, tid: u64) {
         let requests = self.requests.borrow();
         let Some(question) = requests.find(tid) else { return };
-        let fsid = self.maps.borrow().fsid().unwrap_or_default();
+        // Monitors refuse what names no cluster. Their map, which says which one it is, is on its way.
+        let Some(fsid) = self.maps.borrow().monitors_fsid() else { return };
         match question {
             Question::Command { text, input, .. } => {
                 let mut data = Pieces::None;
@@ -129,26 +137,6 @@ impl Monitor {
         if let Some(front) = self.subscriptions.borrow().osdmap_only() {
             self.send(&front);
         }
-    }
-
-    /// Asks for a new ticket of a service.
-    pub(super) fn renew(&self, service: EntityType) {
-        self.renew_all(EntityTypes::of(&[service]));
-    }
-
-    pub(super) fn renew_what_is_due(&self) {
-        let due = self.core.shared().tickets().map(|tickets| tickets.due(auth_now()));
-        match due {
-            Some(due) if due != EntityTypes::default() => self.renew_all(due),
-            Some(_) | None => {}
-        }
-    }
-
-    fn renew_all(&self, services: EntityTypes) {
-        let Some(tickets) = self.core.shared().tickets() else { return };
-        let payload = tickets.renewal(services, &mut fill_random);
-        let monmap_epoch = self.subscriptions.borrow().monmap;
-        self.send(&MAuth { protocol: CEPHX, payload: &payload, monmap_epoch });
     }
 }
 

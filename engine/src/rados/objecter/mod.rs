@@ -31,12 +31,13 @@ use ringbd_proto::osd::{
     SnapContext,
 };
 use ringbd_proto::types::OsdId;
-use ringbd_reactor::{Buf, SharedBuf};
+use ringbd_reactor::{Buf, Instant, SharedBuf};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 use target::{Change, Fate};
 use throttle::Throttle;
 
@@ -57,6 +58,7 @@ pub(super) struct Request<'a> {
     pub(super) landing: Option<Buf>,
 }
 
+#[derive(Default)]
 pub(super) struct Objecter {
     ops: RefCell<Slab<Op>>,
     placements: RefCell<Placements>,
@@ -67,19 +69,16 @@ pub(super) struct Objecter {
     spare: RefCell<Vec<Vec<u8>>>,
     /// Operations that a map moved.
     resends: Cell<u64>,
+    /// Since when there have been operations that wait for a map.
+    homeless_since: Cell<Option<Instant>>,
+    /// How long they may wait before that is warned about.
+    complain_at: Cell<Duration>,
 }
 
 impl Objecter {
     /// `ops_max` and `bytes_max` are this core's share of what the client may have in flight.
-    pub(super) fn new(ops_max: usize, bytes_max: usize) -> Objecter {
-        Objecter {
-            ops: RefCell::default(),
-            placements: RefCell::default(),
-            asked: Cell::new(0),
-            throttle: Throttle::new(ops_max.min(OPS_MAX), bytes_max),
-            spare: RefCell::default(),
-            resends: Cell::new(0),
-        }
+    pub(super) fn limit(&self, ops_max: usize, bytes_max: usize) {
+        self.throttle.limit(ops_max.min(OPS_MAX), bytes_max);
     }
 
     /// Operations in flight, and the bytes of their data.

@@ -9,8 +9,9 @@ use crate::rados::monitor::MonRequest;
 use crate::rados::objecter::OpId;
 use ringbd_proto::osd::OsdOpFront;
 use ringbd_proto::types::{Epoch, Errno, OsdId};
-use ringbd_reactor::spawn_detached;
+use ringbd_reactor::{now, spawn_detached};
 use std::rc::Rc;
+use std::time::Duration;
 
 impl Core {
     /// Looks at every operation with a new map, oldest first, so that those on one object stay in order.
@@ -20,8 +21,13 @@ impl Core {
             ops.iter().map(|(slot, op)| (op.id, slot)).collect()
         };
         all.sort_unstable();
+        let before = self.objecter.resends.get();
         for (id, slot) in all {
             self.look_again(id, slot, step);
+        }
+        let moved = self.objecter.resends.get() - before;
+        if moved > 0 {
+            tracing::info!(core = %self.no(), operations = moved, ?step, "the map sends operations again");
         }
     }
 
@@ -42,6 +48,7 @@ impl Core {
             // Paused while an OSD has it: it may still be answered, and is sent again when the pause is over.
             Fate::Wait if self.is_paused(slot) => {}
             Fate::Go { .. } | Fate::Wait | Fate::NoPool | Fate::Fail(_) => {
+                tracing::debug!(tid = id.tid().0, was = osd.0, to = ?fate, ?change, ?step, "an operation moves");
                 self.objecter.resends.set(self.objecter.resends.get() + 1);
                 self.take_back(slot, osd);
                 self.aim(slot);
@@ -82,6 +89,7 @@ impl Core {
             self.fenced();
         }
         if answer.result == -Errno::EAGAIN.number() || answer.redirect.is_some() {
+            tracing::debug!(tid = id.tid().0, redirect = ?answer.redirect, "an operation has to be asked for anew");
             self.ask_anew(id, answer);
         } else {
             self.finish(id.slot(), Ok(answer));
@@ -123,6 +131,23 @@ impl Core {
     /// Whether an operation waits here for a map.
     pub(in crate::rados) fn has_homeless(&self) -> bool {
         self.objecter.ops.borrow().iter().any(|(_, op)| matches!(op.state, OpState::Here))
+    }
+
+    /// Warns when operations have waited here for long, and again each time that the wait has doubled.
+    pub(in crate::rados) fn complain_of_homeless(&self, homeless: bool, limit: Duration) {
+        let Some(since) = self.objecter.homeless_since.get().filter(|_| homeless) else {
+            self.objecter.complain_at.set(limit);
+            return self.objecter.homeless_since.set(homeless.then(now));
+        };
+        let waited = since.elapsed();
+        if waited >= self.objecter.complain_at.get() {
+            self.objecter.complain_at.set(waited * 2);
+            tracing::warn!(
+                core = %self.no(),
+                ?waited,
+                "slow operations: the map lets them go nowhere (it is paused or full, or no OSD leads their placement group)"
+            );
+        }
     }
 
     /// The newest map here does not have the pool of an operation. It fails if that is so in the newest map of all.

@@ -6,10 +6,10 @@ use ringbd_reactor::WaitQueue;
 use std::cell::Cell;
 use std::rc::Rc;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Throttle {
-    ops_max: usize,
-    bytes_max: usize,
+    ops_max: Cell<usize>,
+    bytes_max: Cell<usize>,
     ops: Cell<usize>,
     bytes: Cell<usize>,
     turn: WaitQueue,
@@ -23,21 +23,17 @@ pub(super) struct Share {
 }
 
 impl Throttle {
-    pub(super) fn new(ops_max: usize, bytes_max: usize) -> Rc<Throttle> {
-        let turn = WaitQueue::new();
-        Rc::new(Throttle {
-            ops_max: ops_max.max(1),
-            bytes_max: bytes_max.max(1),
-            ops: Cell::new(0),
-            bytes: Cell::new(0),
-            turn,
-        })
+    /// Sets the limits. Who is above lower ones finishes; who waited may go under higher ones.
+    pub(super) fn limit(&self, ops_max: usize, bytes_max: usize) {
+        self.ops_max.set(ops_max.max(1));
+        self.bytes_max.set(bytes_max.max(1));
+        self.turn.wake_one();
     }
 
     /// Whether one more of `bytes` may go. What is larger than the limit goes alone.
     fn admits(&self, bytes: usize) -> bool {
-        let fits = self.bytes.get() == 0 || self.bytes.get() + bytes <= self.bytes_max;
-        self.ops.get() < self.ops_max && fits
+        let fits = self.bytes.get() == 0 || self.bytes.get() + bytes <= self.bytes_max.get();
+        self.ops.get() < self.ops_max.get() && fits
     }
 
     /// Waits for a share; first come, first served.

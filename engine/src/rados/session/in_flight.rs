@@ -6,6 +6,7 @@ use ringbd_reactor::{Instant, now};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 /// By tid. Not sorted: only a new connection and an OSD that lifts a backoff ask for the order.
 #[derive(Default)]
@@ -21,7 +22,7 @@ pub(super) struct Flying {
     /// It went out on any connection of this session.
     pub(super) ever_sent: bool,
     /// When it came.
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 impl InFlight {
@@ -59,9 +60,25 @@ impl InFlight {
         self.by_tid.values_mut().for_each(|flying| flying.sent = false);
     }
 
+    /// What the OSD will not do of what was sent.
+    pub(super) fn unsend(&mut self, which: impl Fn(&Submission) -> bool) {
+        let dropped = self.by_tid.values_mut().filter(|flying| which(&flying.submission));
+        dropped.for_each(|flying| flying.sent = false);
+    }
+
+    /// The operation that has waited longest.
+    pub(super) fn oldest(&self) -> Option<&Flying> {
+        self.by_tid.values().min_by_key(|flying| flying.since)
+    }
+
+    /// How many have waited for that long.
+    pub(super) fn older_than(&self, wait: Duration) -> usize {
+        self.by_tid.values().filter(|flying| flying.since.elapsed() >= wait).count()
+    }
+
     /// How long the operation that has waited longest has waited.
-    pub(super) fn longest_wait(&self) -> Option<std::time::Duration> {
-        self.by_tid.values().map(|flying| flying.since).min().map(Instant::elapsed)
+    pub(super) fn longest_wait(&self) -> Option<Duration> {
+        self.oldest().map(|flying| flying.since.elapsed())
     }
 }
 

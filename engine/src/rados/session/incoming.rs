@@ -84,6 +84,12 @@ impl Arrivals {
             }
             Data::Borrowed(bytes) => (landed(submission.landing, bytes), bytes.len()),
         };
+        self.session.statistics.answered(
+            flying.since,
+            self.connection.last_heard(),
+            submission.data.len(),
+            data_bytes,
+        );
         let answer = Answer {
             result: reply.result,
             user_version: reply.user_version,
@@ -100,7 +106,7 @@ impl Arrivals {
     fn backoff(&self, backoff: &MOsdBackoff) -> Result<(), Fault> {
         match backoff.step {
             BackoffStep::Block => {
-                if !self.session.backoffs.borrow_mut().block(backoff) {
+                if !self.session.block(backoff) {
                     let error = ringbd_proto::codec::DecodeError {
                         what: "a backoff",
                         offset: 0,
@@ -108,16 +114,18 @@ impl Arrivals {
                     };
                     return Err(Fault::Message(error));
                 }
-                tracing::debug!(osd = self.session.osd.0, pg = %backoff.spg, "the OSD asks for quiet");
+                tracing::info!(osd = self.session.osd.0, pg = %backoff.spg, "backoff: the OSD asks for quiet");
+                super::statistics::add(&self.session.statistics.backoffs, 1);
                 let (kind, ack) = (MOsdBackoff::KIND, backoff.ack());
                 let header = MessageHeader {
                     // Not to overtake the operations that it is about.
-                    priority: self.session.op_priority,
+                    priority: self.session.op_priority.get(),
                     ..MessageHeader::new(MessageType::OSD_BACKOFF, kind.version, kind.compat)
                 };
                 self.connection.send(header, |e| ack.encode(e), &Pieces::None, None);
             }
             BackoffStep::Unblock => {
+                tracing::info!(osd = self.session.osd.0, pg = %backoff.spg, "the backoff is over");
                 self.session.backoffs.borrow_mut().unblock(backoff.spg, backoff.id);
                 self.session.send_held(&self.connection);
             }

@@ -14,6 +14,10 @@ use std::time::Duration;
 pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
     let mut wait = core.config().initial_backoff;
     while !session.ended.get() {
+        if session.resting.get() {
+            session.news.wait().await;
+            continue;
+        }
         let Some(addr) = core.osd_addr(session.osd) else {
             // Down, or gone: its operations are taken elsewhere by whoever they belong to.
             session.news.wait().await;
@@ -23,6 +27,9 @@ pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
             Ok(opened) => {
                 let connection = opened.connection.clone();
                 use_it(&core, &session, addr, opened).await;
+                if session.resting.get() {
+                    continue;
+                }
                 core.want_newer_map();
                 if connection.counts().received_messages.get() > 0 {
                     // It was of use, so the next one may be at once.
@@ -31,7 +38,8 @@ pub(super) async fn keep(core: Rc<Core>, session: Rc<Session>) {
                 }
             }
             Err(error) => {
-                tracing::info!(osd = session.osd.0, %addr, %error, "no connection");
+                tracing::info!(osd = session.osd.0, %addr, core = %core.no(), %error, retry_in = ?wait, "no connection");
+                session.statistics.refused(&error);
                 core.connection_refused(EntityType::Osd, &error);
             }
         }
@@ -60,17 +68,20 @@ async fn use_it(
     addr: EntityAddr,
     opened: Opened<crate::rados::credentials::ServiceExchange>,
 ) {
-    let Opened { connection, incoming, con_mode, .. } = opened;
-    tracing::info!(osd = session.osd.0, %addr, mode = ?con_mode, core = %core.no(), "connected");
-    session.resume(core, Line { connection: connection.clone(), addr, con_mode });
-    if session.connections.get() > 1 {
+    let Opened { connection, incoming, .. } = opened;
+    let mode = connection.con_mode();
+    tracing::info!(osd = session.osd.0, %addr, ?mode, core = %core.no(), "connected");
+    session.resume(Line { connection: connection.clone(), addr });
+    if session.statistics.connections.get() > 1 {
         core.session_reset(session.osd);
     }
     let mut arrivals =
         Arrivals { core: core.clone(), session: session.clone(), connection: connection.clone() };
     let fault = incoming.run(&connection, &mut arrivals).await;
     session.suspend();
-    tracing::info!(osd = session.osd.0, %addr, reason = %fault, "the connection ended");
+    session.statistics.disconnected(&fault);
+    let in_flight = session.in_flight.borrow().len();
+    tracing::info!(osd = session.osd.0, %addr, core = %core.no(), in_flight, reason = %fault, "the connection ended");
 }
 
 /// Waits before the next try, or until there is news.

@@ -188,7 +188,7 @@ impl Inner {
         }
     }
 
-    fn leave(&self, object: ObjectNo, access: Access) {
+    pub(super) fn leave(&self, object: ObjectNo, access: Access) {
         let wake = self.with(object, |entry| entry.gate.leave(access));
         if wake {
             let queue = self.queues.borrow().get(&object).cloned();

@@ -4,6 +4,8 @@
 //! read / write ── gate of the object ── slot? ──yes── one SQE at slot + offset
 //!                                        └─no── read: zeros; write: allocate (commit.rs) while the data goes down
 //! ```
+//! Where one SQE is all there is to do, `start.rs` does it without a task.
+//!
 //! [`LocalObjects`] is what a core uses; it works on the slot tables that were moved to this core. Rules:
 //!
 //! * An object's slot is freed only while nobody is inside its gate, so no I/O ever reaches a slot that is another's by then.
@@ -17,6 +19,7 @@ mod discard;
 mod gate;
 mod inner;
 mod join;
+mod start;
 mod table;
 mod write;
 
@@ -26,6 +29,7 @@ use ringbd_reactor::{Buf, File};
 
 use self::gate::Access;
 use self::inner::Inner;
+pub use self::start::{Ended, Transfer};
 pub(super) use self::table::Lease;
 pub use self::table::{SHARDS, SlotTable, shard_of};
 pub use self::write::Run;

@@ -1,10 +1,19 @@
 //! Reads, writes, discards and flushes on one core.
 
-use ringbd_reactor::{Durability, spawn};
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use ringbd_reactor::{CompletionHandler, Durability, spawn, yield_now};
 
 use super::*;
+use crate::store::{Ended, Transfer};
 
 const VOLATILE: Durability = Durability::Volatile;
+
+const EINTR: i32 = 4;
+const EIO: i32 = 5;
+const EAGAIN: i32 = 11;
 
 /// A store with an open image of 64 objects of that order.
 fn small(order: u8) -> (Place, Store, ImageRecord) {
@@ -306,4 +315,119 @@ fn tables_move_between_cores() {
     let objects = LocalObjects::new(&store, &image);
     tables.into_iter().for_each(|table| objects.adopt(table));
     on_core(async { assert_eq!(read(&objects, 7, 0, 4096).await, [7; 4096]) });
+}
+
+/// How the operation that was started last ended.
+#[derive(Default)]
+struct Last(RefCell<Option<(io::Result<usize>, Buf)>>);
+
+impl CompletionHandler for Last {
+    fn completed(self: Rc<Self>, _: u64, result: io::Result<usize>, buf: Buf) {
+        *self.0.borrow_mut() = Some((result, buf));
+    }
+}
+
+impl Last {
+    async fn of(&self, transfer: Transfer) -> (Ended, Buf) {
+        while self.0.borrow().is_none() {
+            yield_now().await;
+        }
+        let (moved, buf) = self.0.take().unwrap();
+        (transfer.end(moved, buf.len()), buf)
+    }
+}
+
+#[test]
+fn one_operation_is_started_only_where_it_is_all_there_is_to_do() {
+    let (_place, store, image) = small(16);
+    let objects = open_objects(&store, &image);
+    on_core(async {
+        let last = Rc::new(Last::default());
+        let start_write =
+            |offset, buf| objects.start_write(ObjectNo(0), offset, buf, VOLATILE, last.clone(), 0);
+        let start_read = |offset, buf| objects.start_read(ObjectNo(0), offset, buf, last.clone(), 0);
+        assert!(start_write(0, filled(1, 4096)).is_err(), "an object without a slot gets one first");
+        assert!(start_read(0, filled(1, 4096)).is_err(), "a hole is no operation of the disk");
+        write(&objects, 0, 0, 1, 65536).await;
+
+        let (ended, buf) = last.of(start_write(8192, filled(2, 4096)).ok().unwrap()).await;
+        assert!(matches!(ended, Ended::Whole) && buf[..] == [2; 4096]);
+        let (ended, buf) = last.of(start_read(4096, filled(9, 12288)).ok().unwrap()).await;
+        assert!(matches!(ended, Ended::Whole));
+        assert!(buf[..4096] == [1; 4096] && buf[4096..8192] == [2; 4096] && buf[8192..] == [1; 4096]);
+
+        assert!(start_write(8192, filled(3, 100)).is_err(), "a part of a block is read and changed");
+        assert!(start_read(100, filled(3, 4096)).is_err(), "an offset inside a block");
+        assert!(start_read(0, filled(3, 4097).split_off(1)).is_err(), "memory that the disk does not take");
+        assert!(start_read(65536, filled(3, 4096)).is_err(), "that would be another object's");
+        assert!(start_write(0, Buf::empty()).is_err(), "nothing");
+    });
+}
+
+#[test]
+fn an_operation_under_way_keeps_a_discard_waiting_and_a_discard_under_way_keeps_operations_out() {
+    let (_place, store, image) = small(16);
+    let objects = open_objects(&store, &image);
+    on_core(async {
+        write(&objects, 0, 0, 1, 65536).await;
+        let last = Rc::new(Last::default());
+        let start = || objects.start_read(ObjectNo(0), 0, filled(9, 4096), last.clone(), 0);
+        let transfer = start().ok().unwrap();
+        let discarding = objects.clone();
+        let discard = spawn(async move { discarding.discard(ObjectNo(0), 0, 65536).await });
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(objects.is_allocated(ObjectNo(0)), "the reader is inside until it is told its end");
+        assert!(start().is_err(), "whoever comes later queues behind the discard");
+        let (ended, buf) = last.of(transfer).await;
+        assert!(matches!(ended, Ended::Whole) && buf[..] == [1; 4096]);
+        discard.await.unwrap();
+        assert!(!objects.is_allocated(ObjectNo(0)));
+    });
+}
+
+#[test]
+fn a_write_whose_end_nobody_takes_in_keeps_the_slot_from_being_freed() {
+    let (_place, store, image) = small(16);
+    let objects = open_objects(&store, &image);
+    on_core(async {
+        write(&objects, 0, 0, 1, 65536).await;
+        let last = Rc::new(Last::default());
+        let transfer =
+            objects.start_write(ObjectNo(0), 0, filled(2, 4096), VOLATILE, last.clone(), 0).ok().unwrap();
+        drop(transfer);
+        let error = objects.discard(ObjectNo(0), 0, 65536).await.unwrap_err();
+        assert!(error.to_string().contains("abandoned"), "{error}");
+    });
+}
+
+#[test]
+fn what_ends_short_is_done_again_and_what_the_disk_refuses_is_an_error() {
+    let (_place, store, image) = small(16);
+    let objects = open_objects(&store, &image);
+    on_core(async {
+        write(&objects, 0, 0, 1, 65536).await;
+        let last = Rc::new(Last::default());
+        for (moved, name) in [
+            (Ok(4096), "again"),
+            (Ok(0), "again"),
+            (Err(io::Error::from_raw_os_error(EINTR)), "again"),
+            (Err(io::Error::from_raw_os_error(EAGAIN)), "again"),
+            (Err(io::Error::from_raw_os_error(EIO)), "failed"),
+            (Ok(8192), "whole"),
+        ] {
+            let transfer = objects.start_read(ObjectNo(0), 0, filled(9, 8192), last.clone(), 0).ok().unwrap();
+            let ended = match transfer.end(moved, 8192) {
+                Ended::Whole => "whole",
+                Ended::Again => "again",
+                Ended::Failed(error) => {
+                    assert_eq!(error.errno(), EIO);
+                    "failed"
+                }
+            };
+            assert_eq!(ended, name);
+        }
+        objects.discard(ObjectNo(0), 0, 65536).await.expect("each has left the gate");
+    });
 }

@@ -5,6 +5,7 @@ use crate::auth::AuthError;
 use crate::auth::key::{CryptoKey, KeyUsage};
 use crate::codec::Decoder;
 use crate::types::{EntityType, EntityTypes, GlobalId, Utime};
+use std::time::Duration;
 
 /// What a client of the data path asks tickets for, beside that of the authentication service.
 pub const TICKETS_WANTED: &[EntityType] = &[EntityType::Mon, EntityType::Osd, EntityType::Mgr];
@@ -110,6 +111,14 @@ impl Tickets {
     /// ticket of the authentication service nears its end, and renewals do not extend it.
     pub fn login_due(&self, now: Utime) -> bool {
         now >= self.auth.renew_after
+    }
+
+    /// For how long the ticket that lives shortest is due before it ends: who looks more often renews it in time.
+    pub fn renewal_margin(&self) -> Duration {
+        let all = self.services.iter().chain([&self.auth]);
+        let margin =
+            |ticket: &Ticket| ticket.expires.as_duration().saturating_sub(ticket.renew_after.as_duration());
+        all.map(margin).min().expect("there is a ticket of our own")
     }
 
     /// Seconds that our clock was ahead of the monitor's at the login; negative when it was behind. Tickets do not

@@ -223,20 +223,17 @@ impl<D: OpData> OsdOp<'_, D> {
 
     /// Bytes of the payload before its bulk data.
     pub fn prefix_len(&self) -> usize {
-        let mut counter = Prefix::Count(0);
-        self.prefix(&mut counter);
-        match counter {
-            Prefix::Count(bytes) => bytes,
-            Prefix::Write(_) => 0,
-        }
+        let mut length = Length(0);
+        self.prefix(&mut length);
+        length.0
     }
 
     /// Writes the payload before its bulk data.
     pub fn encode_prefix(&self, e: &mut Encoder<'_>) {
-        self.prefix(&mut Prefix::Write(e));
+        self.prefix(e);
     }
 
-    fn prefix(&self, p: &mut Prefix<'_, '_>) {
+    fn prefix(&self, p: &mut impl Sink) {
         match self {
             OsdOp::Checksum { seed, .. } => match seed {
                 ChecksumSeed::Xxhash32(seed) | ChecksumSeed::Crc32c(seed) => p.u32(*seed),
@@ -307,21 +304,9 @@ impl<D: OpData> OsdOp<'_, D> {
     }
 }
 
-/// Where a prefix goes: nowhere, to learn its length, or to an encoder.
-enum Prefix<'e, 'o> {
-    Count(usize),
-    Write(&'e mut Encoder<'o>),
-}
-
-impl Prefix<'_, '_> {
-    fn bytes(&mut self, bytes: &[u8]) {
-        match self {
-            Prefix::Count(count) => *count += bytes.len(),
-            Prefix::Write(e) => {
-                e.bytes(bytes);
-            }
-        }
-    }
+/// Where a prefix goes.
+trait Sink {
+    fn bytes(&mut self, bytes: &[u8]);
 
     fn u32(&mut self, value: u32) {
         self.bytes(&value.to_le_bytes());
@@ -358,5 +343,20 @@ impl Prefix<'_, '_> {
             self.blob(&assertion.value);
             self.u32(u32::from(assertion.comparison.number()));
         }
+    }
+}
+
+/// How long a prefix is, without writing it.
+struct Length(usize);
+
+impl Sink for Length {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+impl Sink for Encoder<'_> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        Encoder::bytes(self, bytes);
     }
 }

@@ -1,9 +1,9 @@
 //! Operations on one object. A message carries a list of them, which is carried out as a whole or not at all.
 //!
-//! On the wire an operation is 38 bytes in the message's front (opcode, flags, arguments, length of its payload) and a payload in
-//! the message's data. A payload begins with what is small (a [prefix](OsdOp::encode_prefix): names, keys) and ends with
-//! what may be bulk ([`data`](OsdOp::data)), which is never copied here: its owner puts it on the wire. Reads and
-//! writes of data have no prefix, so encoding them allocates nothing.
+//! On the wire an operation is 38 bytes in the message's front (opcode, flags, arguments, length of its payload) and a
+//! payload in the message's data. A payload begins with what is small (a [prefix](OsdOp::encode_prefix): names, keys)
+//! and ends with what may be bulk ([`data`](OsdOp::data)), which is never copied here: its owner puts it on the wire.
+//! Reads and writes of data have no prefix, so encoding them allocates nothing.
 
 mod decode;
 mod encode;
@@ -153,8 +153,8 @@ pub enum OsdOp<'a, D> {
     ListWatchers,
     /// The object's clones; see [`SnapSet`](super::SnapSet). Asked of [`SnapId::DIR`].
     ListSnaps,
-    /// Notifies all watchers; the answer is a [notification's id](super::decode_notify_id), and a message follows when all have
-    /// answered or the time is over.
+    /// Notifies all watchers; the answer is a [notification's id](super::decode_notify_id), and a message follows when
+    /// all have answered or the time is over.
     Notify {
         /// The notifier's own number of it.
         cookie: u64,
