@@ -107,6 +107,7 @@ mod engine;
 mod error;
 mod image;
 pub mod rados;
+pub mod rbd;
 mod stats;
 pub mod store;
 
