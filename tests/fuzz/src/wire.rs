@@ -8,9 +8,9 @@ use ringbd_proto::auth::{
 use ringbd_proto::codec::Encoder;
 use ringbd_proto::crc::{SEED, crc32c};
 use ringbd_proto::msgr2::{
-    ClientConfig, ClientHandshake, Control, DataPlace, Features, Frame, FrameLimits, FrameReader, Landing,
-    MessageHeader, Opener, Progress, Refusal, Sealer, ServerConfig, ServerHandshake, client_ends,
-    server_ends,
+    ClientConfig, ClientHandshake, Control, DataPlace, Features, Frame, FrameLimits, FrameReader,
+    HandshakeError, Landing, MessageHeader, Opener, Progress, Refusal, Sealer, ServerConfig, ServerHandshake,
+    client_ends, server_ends,
 };
 use ringbd_proto::types::{AddrKind, EntityAddr, EntityAddrVec, EntityType, GlobalId};
 use std::fmt::Write;
@@ -70,7 +70,11 @@ pub fn wire_client(bytes: &[u8]) {
                     false
                 }
                 Err(error) => {
-                    _ = write!(end, "{error}");
+                    _ = match error {
+                        // As many of the first bytes are shown as had come.
+                        HandshakeError::NotCeph { .. } => write!(end, "not Ceph"),
+                        _ => write!(end, "{error}"),
+                    };
                     assert_eq!(client.handle(&mut &b""[..]).map(|_| ()), Err(error), "an error is the end");
                     false
                 }
